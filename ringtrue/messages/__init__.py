@@ -1,0 +1,66 @@
+"""The messages between services, as frozen dataclasses that mirror the Avro schemas in `schemas/`."""
+
+from ringtrue.messages.audio import Answer, Failure, Heard, Ring, Span, Tone, Word
+from ringtrue.messages.base import REGISTRY, message
+from ringtrue.messages.calls import (
+    CallClassified,
+    CallCommand,
+    CallFacts,
+    CallHeard,
+    CallRegistered,
+    CallRequested,
+    CallTranscribed,
+    CallWanted,
+    CoverageMark,
+    HourCount,
+    ObjectSeen,
+    SegmentAudio,
+    SegmentTranscribed,
+)
+from ringtrue.messages.log import DeadLetter
+from ringtrue.messages.orders import (
+    Attempt,
+    Evidence,
+    Finding,
+    ManifestRead,
+    Order,
+    OrderCommand,
+    OrderCurrent,
+    OrderRow,
+    OrderVerdict,
+)
+
+__all__ = [
+    "REGISTRY",
+    "Answer",
+    "Attempt",
+    "CallClassified",
+    "CallCommand",
+    "CallFacts",
+    "CallHeard",
+    "CallRegistered",
+    "CallRequested",
+    "CallTranscribed",
+    "CallWanted",
+    "CoverageMark",
+    "DeadLetter",
+    "Evidence",
+    "Failure",
+    "Finding",
+    "Heard",
+    "HourCount",
+    "ManifestRead",
+    "ObjectSeen",
+    "Order",
+    "OrderCommand",
+    "OrderCurrent",
+    "OrderRow",
+    "OrderVerdict",
+    "Ring",
+    "SegmentAudio",
+    "SegmentTranscribed",
+    "Span",
+    "Tone",
+    "Word",
+    "message",
+]

@@ -1,0 +1,81 @@
+"""Values that messages about calls hold: what was heard, said and concluded.
+
+The fields are documented in `schemas/`, one file per class.
+"""
+
+from ringtrue.messages.base import message
+
+
+@message
+class Ring:
+    """One ringback burst that was counted as a ring (domain.md, Tones)."""
+
+    start_ms: int
+    end_ms: int
+    frequency_hz: float
+    confidence: float
+
+
+@message
+class Tone:
+    """A tone that is not a ring: voicemail, busy, congestion, dtmf."""
+
+    kind: str
+    start_ms: int
+    end_ms: int
+
+
+@message
+class Word:
+    """One spoken word."""
+
+    text: str
+    start_ms: int
+    end_ms: int
+    confidence: float
+    channel: int
+
+
+@message
+class Failure:
+    """Why a stage could not do its work, in words that a person can act on."""
+
+    stage: str
+    reason: str
+    message: str
+
+
+@message
+class Heard:
+    """What tone analysis and voice activity detection found in a recording."""
+
+    duration_ms: int
+    codec: str
+    rate_hz: int
+    channels: int
+    rings: tuple[Ring, ...]
+    ring_count: int | None = None
+    ring_confidence: float | None = None
+    voicemail_tone: bool | None = None
+    last_ring_end_ms: int | None = None
+    tones: tuple[Tone, ...]
+    speech_ms: int
+    warnings: tuple[str, ...]
+
+
+@message
+class Span:
+    """A stretch of a recording with the words it holds."""
+
+    start_ms: int
+    end_ms: int
+    text: str
+
+
+@message
+class Answer:
+    """The outcome of a call among the codes of one order type."""
+
+    outcome: int
+    score: float
+    cited: tuple[Span, ...]

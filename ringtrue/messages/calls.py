@@ -1,0 +1,212 @@
+"""Messages on the way of a call, from the object in the bucket to the facts that are judged.
+
+The fields are documented in `schemas/`, one file per class.
+"""
+
+from ringtrue.messages.audio import Answer, Failure, Heard, Span, Word
+from ringtrue.messages.base import message
+
+
+@message
+class ObjectSeen:
+    """An object that a notification or a listing reported (recordings.seen, manifests.seen)."""
+
+    call_id: str | None = None
+    bucket: str
+    key: str
+    kind: str
+    etag: str
+    size: int
+    origin: str
+    event_time_ms: int
+
+
+@message
+class HourCount:
+    """How many recordings of one hour of call time are registered."""
+
+    hour_ms: int
+    registered: int
+    unassigned: int
+
+
+@message
+class CoverageMark:
+    """Everything in this scope from since to until stands before this mark on this partition."""
+
+    source_partition: int
+    scope: str
+    since_ms: int
+    until_ms: int
+    hours: tuple[HourCount, ...]
+    event_time_ms: int
+
+
+@message
+class CallRegistered:
+    """What the register knows of a call (calls.registered)."""
+
+    call_id: str
+    run: int
+    revision: int
+    status: str
+    failure: Failure | None = None
+    bucket: str
+    key: str
+    etag: str
+    size: int
+    requested: bool
+    client_number: str | None = None
+    agent_number: str | None = None
+    external_id: str | None = None
+    branch: str | None = None
+    started_at_ms: int | None = None
+    ended_at_ms: int | None = None
+    warnings: tuple[str, ...]
+    event_time_ms: int
+
+
+@message
+class CallWanted:
+    """An order's window wants this call transcribed (calls.wanted)."""
+
+    call_id: str
+    case_id: str
+    event_time_ms: int
+
+
+@message
+class CallCommand:
+    """A person or a worker asks to process a call again (calls.commands)."""
+
+    call_id: str
+    command: str
+    stage: str
+    reason: str
+    event_time_ms: int
+
+
+@message
+class CallRequested:
+    """A run of a call that is to be heard and transcribed (calls.requested)."""
+
+    call_id: str
+    run: int
+    revision: int
+    bucket: str
+    key: str
+    etag: str
+    size: int
+    event_time_ms: int
+
+
+@message
+class CallHeard:
+    """What is heard in a recording, and how many parts to expect (calls.heard)."""
+
+    call_id: str
+    run: int
+    status: str
+    failure: Failure | None = None
+    heard: Heard | None = None
+    parts_total: int
+    event_time_ms: int
+
+
+@message
+class SegmentAudio:
+    """One part of a call's audio (segments.audio)."""
+
+    call_id: str
+    run: int
+    index: int
+    total: int
+    channel: int
+    start_ms: int
+    end_ms: int
+    overlap_ms: int
+    rate_hz: int
+    flac: bytes
+    event_time_ms: int
+
+
+@message
+class SegmentTranscribed:
+    """The words of one part, or why there are none (segments.transcribed; also the assembler's state of a part)."""
+
+    call_id: str
+    run: int
+    index: int
+    total: int
+    channel: int
+    start_ms: int
+    end_ms: int
+    overlap_ms: int
+    status: str
+    failure: Failure | None = None
+    words: tuple[Word, ...]
+    model: str
+    model_revision: str
+    event_time_ms: int
+
+
+@message
+class CallTranscribed:
+    """A call's transcript (calls.transcribed)."""
+
+    call_id: str
+    run: int
+    status: str
+    failure: Failure | None = None
+    heard: Heard | None = None
+    text: str
+    words: tuple[Word, ...]
+    parts_total: int
+    parts_failed: int
+    model: str
+    model_revision: str
+    event_time_ms: int
+
+
+@message
+class CallClassified:
+    """What a call shows (calls.classified)."""
+
+    call_id: str
+    run: int
+    status: str
+    failure: Failure | None = None
+    heard: Heard | None = None
+    acquisition: Answer
+    sav: Answer
+    behaviour: int
+    engine: str
+    engine_version: str
+    model_revision: str
+    event_time_ms: int
+
+
+@message
+class CallFacts:
+    """What the judge knows of a client's call (calls.facts; also the judge's state of a call)."""
+
+    call_id: str
+    client_number: str
+    run: int
+    revision: int
+    retracted: bool
+    final: bool
+    status: str
+    failure: Failure | None = None
+    external_id: str | None = None
+    started_at_ms: int | None = None
+    branch: str | None = None
+    duration_ms: int | None = None
+    acquisition: Answer | None = None
+    sav: Answer | None = None
+    behaviour: int | None = None
+    ring_count: int | None = None
+    ring_confidence: float | None = None
+    voicemail_tone: bool | None = None
+    rings: tuple[Span, ...]
+    event_time_ms: int
