@@ -23,11 +23,12 @@ class ObjectSeen:
 
 @message
 class HourCount:
-    """How many recordings of one hour of call time are registered."""
+    """How many recordings are registered of one hour of call time, and of unknown time written in it."""
 
     hour_ms: int
     registered: int
     unassigned: int
+    undated: int
 
 
 @message

@@ -18,6 +18,7 @@ class DeadLetter:
     offset: int
     key: bytes | None = None
     value: bytes | None = None
+    part: bytes | None = None
     headers: dict[str, str]
     timestamp_ms: int
     error: str

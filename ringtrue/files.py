@@ -1,0 +1,16 @@
+"""Files that a person names on the command line."""
+
+from pathlib import Path
+
+from ringtrue.errors import WrongUse
+
+
+def read_file(path: Path) -> bytes:
+    """A file's bytes.
+
+    Raises:
+        WrongUse: There is no such file.
+    """
+    if not path.is_file():
+        raise WrongUse(f"there is no file {path}")
+    return path.read_bytes()

@@ -1,0 +1,137 @@
+"""A service and how it runs: its workers, each in a thread with its own connection to the log, until told to stop.
+
+Services announce themselves through the entry points `ringtrue.services`, so that this package knows none of them.
+When one worker's loop ends in an error the whole process stops and exits non-zero: whoever started it starts it again,
+and the log hands out again what was not committed.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+
+import structlog
+
+from ringtrue.errors import WrongUse
+from ringtrue.settings import Settings
+from ringtrue.storage import ObjectStore, open_store
+from ringtrue.streaming.embedded import EmbeddedLog
+from ringtrue.streaming.port import Log
+from ringtrue.streaming.topics import TOPICS
+from ringtrue.streaming.worker import Loop, Worker
+from ringtrue.telemetry import Health, serve
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a service is given to make its workers."""
+
+    settings: Settings
+    log: Log
+
+    @property
+    def store(self) -> ObjectStore:
+        """The object storage of the deployment's source."""
+        return open_store(self.settings.source, self.settings.s3).store
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service: its name, what it does in a line, and how its workers are made."""
+
+    name: str
+    purpose: str
+    workers: Callable[[Context], Sequence[Worker]]
+
+
+def known_services() -> dict[str, EntryPoint]:
+    """The installed services by name; nothing of them is imported yet."""
+    return {point.name: point for point in entry_points(group="ringtrue.services")}
+
+
+def load_service(name: str) -> Service:
+    """A service by its name.
+
+    Raises:
+        WrongUse: There is none of this name.
+    """
+    known = known_services()
+    if name not in known:
+        raise WrongUse(f"there is no service {name!r}; there are {', '.join(sorted(known))}")
+    service = known[name].load()
+    if not isinstance(service, Service):
+        raise WrongUse(f"the entry point of {name} is not a ringtrue service")
+    return service
+
+
+def open_log(settings: Settings) -> EmbeddedLog:
+    """The log that the settings name, its topics created."""
+    log = EmbeddedLog(
+        settings.log_path, partitions=settings.log.partitions, session_timeout_s=settings.log.session_timeout_s
+    )
+    log.create_topics(TOPICS)
+    return log
+
+
+def groups_of(workers: Sequence[Worker]) -> dict[str, tuple[str, ...]]:
+    """Consumer groups and the topics that each reads."""
+    return {worker.name: tuple(topic.name for topic in worker.inputs) for worker in workers}
+
+
+def stop_event(*, with_parent: bool = False) -> threading.Event:
+    """An event that SIGTERM and SIGINT set; and the end of the parent process, for the children of `ringtrue run`."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if with_parent:
+        threading.Thread(target=_watch_parent, args=(os.getppid(), stop), name="parent", daemon=True).start()
+    return stop
+
+
+def _watch_parent(parent: int, stop: threading.Event) -> None:
+    while os.getppid() == parent and not stop.wait(0.5):
+        pass
+    stop.set()
+
+
+def run_services(
+    names: Sequence[str], settings: Settings, stop: threading.Event, *, only_worker: str = "", slot: str = "0"
+) -> int:
+    """Runs services in this process until `stop` is set; the exit code."""
+    log = open_log(settings)
+    context = Context(settings, log)
+    workers = [worker for name in names for worker in load_service(name).workers(context)]
+    if only_worker:
+        chosen = [worker for worker in workers if worker.name in (only_worker, f"{names[0]}-{only_worker}")]
+        if not chosen:
+            raise WrongUse(f"no worker {only_worker!r}; there are {', '.join(worker.name for worker in workers)}")
+        workers = chosen
+    healths = [Health(worker.name) for worker in workers]
+    stop_serving = serve(settings.metrics_port, healths) if settings.metrics_port else lambda: None
+    failed = list[str]()
+    threads = [
+        threading.Thread(target=_run, args=(worker, log, slot, stop, health, failed), name=worker.name)
+        for worker, health in zip(workers, healths, strict=True)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        while thread.is_alive():
+            thread.join(0.2)  # a bare join would keep the signal handlers waiting
+    stop_serving()
+    log.close()
+    return 1 if failed else 0
+
+
+def _run(worker: Worker, log: Log, slot: str, stop: threading.Event, health: Health, failed: list[str]) -> None:
+    try:
+        Loop(worker, log, slot=slot, stop=stop, health=health).run()
+    except Exception as error:
+        _log.exception("worker ended", worker=worker.name, reason=str(error))
+        failed.append(worker.name)
+    finally:
+        stop.set()

@@ -1,0 +1,50 @@
+"""Connections to the embedded log's file, and transactions on them."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ringtrue.streaming.port import LogAway
+
+#: A write waits this long for another process's transaction, which takes milliseconds.
+_BUSY_TIMEOUT_S = 30.0
+
+
+def connect(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
+    """A connection to the file, for one thread unless the caller locks."""
+    with away():
+        connection = sqlite3.connect(
+            path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=not any_thread
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA journal_size_limit = 67108864")
+    return connection
+
+
+@contextmanager
+def away() -> Iterator[None]:
+    """Turns SQLite's errors about locks and disks into `LogAway`."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise LogAway(f"the embedded log cannot be used now: {error}") from error
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
+    """One transaction: committed at the end, rolled back on any error, one of the commit itself included.
+
+    Raises:
+        LogAway: The file is locked or cannot be written.
+    """
+    with away():
+        connection.execute(f"BEGIN {kind}")
+        try:
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:  # SQLite has rolled back by itself when the disk was full or failed
+                connection.execute("ROLLBACK")
+            raise

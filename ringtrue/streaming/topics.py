@@ -1,0 +1,77 @@
+"""The one table of topics: what flows where, how long it is kept, what must share a partition count.
+
+All topics of a deployment have the same number of partitions, so that every pair of topics is co-partitioned
+by its key. `schemas/README.md` says which message travels on which topic.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+_DAY_MS = 24 * 3600 * 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic and how long its records are kept.
+
+    Attributes:
+        name: Its name, without the deployment's prefix.
+        cleanup: `delete` by age, or `compact` to the last record of each key.
+        retention_ms: Age after which records go (`delete`), or after which superseded ones go (`compact`).
+        once_read: Records may also go as soon as every group has read them. For audio, which the bucket still holds.
+    """
+
+    name: str
+    cleanup: Literal["delete", "compact"] = "delete"
+    retention_ms: int = 14 * _DAY_MS
+    once_read: bool = False
+
+
+RECORDINGS_NOTIFICATIONS = Topic("recordings.notifications")
+RECORDINGS_SEEN = Topic("recordings.seen")
+MANIFESTS_SEEN = Topic("manifests.seen")
+MANIFESTS_READ = Topic("manifests.read")
+CALLS_WANTED = Topic("calls.wanted")
+CALLS_COMMANDS = Topic("calls.commands")
+CALLS_REGISTERED = Topic("calls.registered")
+CALLS_REQUESTED = Topic("calls.requested", retention_ms=60 * _DAY_MS)
+CALLS_HEARD = Topic("calls.heard")
+SEGMENTS_AUDIO = Topic("segments.audio", retention_ms=7 * _DAY_MS, once_read=True)
+SEGMENTS_TRANSCRIBED = Topic("segments.transcribed")
+CALLS_TRANSCRIBED = Topic("calls.transcribed")
+CALLS_CLASSIFIED = Topic("calls.classified")
+CALLS_FACTS = Topic("calls.facts")
+ORDERS_ROWS = Topic("orders.rows")
+ORDERS_COMMANDS = Topic("orders.commands")
+ORDERS_CURRENT = Topic("orders.current")
+ORDERS_VERDICTS = Topic("orders.verdicts", cleanup="compact", retention_ms=30 * _DAY_MS)
+
+SERVICES = ("ingest", "asr", "assembler", "classifier", "compliance", "archive")
+
+
+def dead_letters(service: str) -> Topic:
+    """The dead letters of a service."""
+    return Topic(f"{service}.dead-letters", retention_ms=60 * _DAY_MS)
+
+
+TOPICS: tuple[Topic, ...] = (
+    RECORDINGS_NOTIFICATIONS,
+    RECORDINGS_SEEN,
+    MANIFESTS_SEEN,
+    MANIFESTS_READ,
+    CALLS_WANTED,
+    CALLS_COMMANDS,
+    CALLS_REGISTERED,
+    CALLS_REQUESTED,
+    CALLS_HEARD,
+    SEGMENTS_AUDIO,
+    SEGMENTS_TRANSCRIBED,
+    CALLS_TRANSCRIBED,
+    CALLS_CLASSIFIED,
+    CALLS_FACTS,
+    ORDERS_ROWS,
+    ORDERS_COMMANDS,
+    ORDERS_CURRENT,
+    ORDERS_VERDICTS,
+    *(dead_letters(service) for service in SERVICES),
+)
