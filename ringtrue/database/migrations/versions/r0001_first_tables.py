@@ -1,0 +1,183 @@
+"""The first tables: calls and what became of them, orders and their verdicts, manifests, dead letters, positions."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+_json = sa.JSON().with_variant(postgresql.JSONB(), "postgresql")
+
+
+def upgrade() -> None:
+    """Creates them."""
+    op.create_table(
+        "calls",
+        sa.Column("call_id", sa.Text, primary_key=True),
+        sa.Column("run", sa.BigInteger, nullable=False),
+        sa.Column("revision", sa.BigInteger, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("failure", _json),
+        sa.Column("bucket", sa.Text, nullable=False),
+        sa.Column("key", sa.Text, nullable=False),
+        sa.Column("etag", sa.Text, nullable=False),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("requested", sa.Boolean, nullable=False),
+        sa.Column("client_number", sa.Text),
+        sa.Column("agent_number", sa.Text),
+        sa.Column("external_id", sa.Text),
+        sa.Column("branch", sa.Text),
+        sa.Column("started_at_ms", sa.BigInteger),
+        sa.Column("ended_at_ms", sa.BigInteger),
+        sa.Column("warnings", _json, nullable=False),
+        sa.Column("registered_at_ms", sa.BigInteger, nullable=False),
+        sa.Index("calls_by_client", "client_number", "started_at_ms"),
+        sa.Index("calls_by_external_id", "external_id"),
+    )
+    op.create_table(
+        "transcripts",
+        sa.Column("call_id", sa.Text, primary_key=True),
+        sa.Column("run", sa.BigInteger, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("failure", _json),
+        sa.Column("text", sa.Text, nullable=False),
+        sa.Column("words", _json, nullable=False),
+        sa.Column("parts_total", sa.BigInteger, nullable=False),
+        sa.Column("parts_failed", sa.BigInteger, nullable=False),
+        sa.Column("model", sa.Text, nullable=False),
+        sa.Column("model_revision", sa.Text, nullable=False),
+        sa.Column("transcribed_at_ms", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "classifications",
+        sa.Column("call_id", sa.Text, primary_key=True),
+        sa.Column("run", sa.BigInteger, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("failure", _json),
+        sa.Column("duration_ms", sa.BigInteger),
+        sa.Column("ring_count", sa.BigInteger),
+        sa.Column("ring_confidence", sa.Double),
+        sa.Column("voicemail_tone", sa.Boolean),
+        sa.Column("heard", _json),
+        sa.Column("acquisition_outcome", sa.BigInteger, nullable=False),
+        sa.Column("acquisition", _json, nullable=False),
+        sa.Column("sav_outcome", sa.BigInteger, nullable=False),
+        sa.Column("sav", _json, nullable=False),
+        sa.Column("behaviour", sa.BigInteger, nullable=False),
+        sa.Column("engine", sa.Text, nullable=False),
+        sa.Column("engine_version", sa.Text, nullable=False),
+        sa.Column("model_revision", sa.Text, nullable=False),
+        sa.Column("classified_at_ms", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "manifests",
+        sa.Column("manifest", sa.Text, primary_key=True),
+        sa.Column("revision", sa.BigInteger, nullable=False),
+        sa.Column("etag", sa.Text, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("failure", _json),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("category", sa.Text, nullable=False),
+        sa.Column("day", sa.Text, nullable=False),
+        sa.Column("rows", sa.BigInteger, nullable=False),
+        sa.Column("orders", sa.BigInteger, nullable=False),
+        sa.Column("skipped", sa.BigInteger, nullable=False),
+        sa.Column("rejected", sa.BigInteger, nullable=False),
+        sa.Column("read_at_ms", sa.BigInteger, nullable=False),
+        sa.Index("manifests_by_day", "day"),
+    )
+    op.create_table(
+        "manifest_rows",
+        sa.Column("manifest", sa.Text, primary_key=True),
+        sa.Column("case_id", sa.Text, primary_key=True),
+        sa.Column("order_number", sa.Text, nullable=False),
+        sa.Column("row", sa.BigInteger, nullable=False),
+        sa.Column("revision", sa.BigInteger, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+    )
+    op.create_table(
+        "orders",
+        sa.Column("case_id", sa.Text, primary_key=True),
+        sa.Column("order_number", sa.Text, nullable=False),
+        sa.Column("client_number", sa.Text, nullable=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("category", sa.Text, nullable=False),
+        sa.Column("motif", sa.Text, nullable=False),
+        sa.Column("motif_outcome", sa.BigInteger, nullable=False),
+        sa.Column("ordered_at_ms", sa.BigInteger, nullable=False),
+        sa.Column("suspended_at_ms", sa.BigInteger, nullable=False),
+        sa.Column("window_start_ms", sa.BigInteger, nullable=False),
+        sa.Column("work_order", sa.Text),
+        sa.Column("line_number", sa.Text),
+        sa.Column("line_id", sa.Text),
+        sa.Column("city", sa.Text),
+        sa.Column("name", sa.Text),
+        sa.Column("manifest", sa.Text, nullable=False),
+        sa.Column("row", sa.BigInteger, nullable=False),
+        sa.Column("revision", sa.BigInteger, nullable=False),
+        sa.Column("evaluation", sa.BigInteger, nullable=False),
+        sa.Column("status", sa.Text, nullable=False),
+        sa.Column("changed_at_ms", sa.BigInteger, nullable=False),
+        # The newest verdict; -1 and null until there is one.
+        sa.Column("verdict", sa.Text),
+        sa.Column("verdict_revision", sa.BigInteger, nullable=False, server_default="-1"),
+        sa.Column("verdict_evaluation", sa.BigInteger, nullable=False, server_default="-1"),
+        sa.Index("orders_by_number", "order_number"),
+        sa.Index("orders_by_client", "client_number", "suspended_at_ms"),
+        sa.Index("orders_by_verdict", "verdict"),
+    )
+    op.create_table(
+        "verdicts",
+        sa.Column("case_id", sa.Text, primary_key=True),
+        sa.Column("revision", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("evaluation", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("order_number", sa.Text, nullable=False),
+        sa.Column("client_number", sa.Text, nullable=False),
+        sa.Column("verdict", sa.Text, nullable=False),
+        sa.Column("findings", _json, nullable=False),
+        sa.Column("waiting_for", _json, nullable=False),
+        sa.Column("attempts", _json, nullable=False),
+        sa.Column("comment", sa.Text, nullable=False),
+        sa.Column("unassigned", sa.BigInteger, nullable=False),
+        sa.Column("rules_hash", sa.Text, nullable=False),
+        sa.Column("declared", _json, nullable=False),
+        sa.Column("manifest", sa.Text, nullable=False),
+        sa.Column("row", sa.BigInteger, nullable=False),
+        sa.Column("judged_at_ms", sa.BigInteger, nullable=False),
+    )
+    op.create_table(
+        "dead_letters",
+        sa.Column("topic", sa.Text, primary_key=True),
+        sa.Column("partition", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("offset", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("service", sa.Text, nullable=False),
+        sa.Column("worker", sa.Text, nullable=False),
+        sa.Column("service_version", sa.Text, nullable=False),
+        sa.Column("source_topic", sa.Text, nullable=False),
+        sa.Column("source_partition", sa.BigInteger, nullable=False),
+        sa.Column("source_offset", sa.BigInteger, nullable=False),
+        sa.Column("key", sa.LargeBinary),
+        sa.Column("value", sa.LargeBinary),
+        sa.Column("part", sa.LargeBinary),
+        sa.Column("headers", _json, nullable=False),
+        sa.Column("timestamp_ms", sa.BigInteger, nullable=False),
+        sa.Column("error", sa.Text, nullable=False),
+        sa.Column("message", sa.Text, nullable=False),
+        sa.Column("subject", sa.Text, nullable=False),
+        sa.Column("call_id", sa.Text),
+        sa.Column("run", sa.BigInteger),
+        sa.Column("attempt", sa.BigInteger, nullable=False),
+        sa.Column("refused_at_ms", sa.BigInteger, nullable=False),
+        sa.Index("dead_letters_by_time", "refused_at_ms"),
+        sa.Index("dead_letters_by_call", "call_id"),
+    )
+    op.create_table(
+        "positions",
+        sa.Column("topic", sa.Text, primary_key=True),
+        sa.Column("partition", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("next_offset", sa.BigInteger, nullable=False),
+        sa.Column("log_id", sa.Text, nullable=False),
+    )

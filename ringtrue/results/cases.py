@@ -1,0 +1,200 @@
+"""Orders as they stand: each case with its newest verdict, read from the database."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from ringtrue.database.tables import manifest_rows, manifests, orders, verdicts
+from ringtrue.messages import Attempt, Finding, Order
+
+_FINDINGS = TypeAdapter(tuple[Finding, ...])
+_ATTEMPTS = TypeAdapter(tuple[Attempt, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """An order's case and what is said of it.
+
+    Attributes:
+        order: What was declared.
+        manifest: Key of the manifest that last held it, bucket first.
+        row: Its line there.
+        verdict: compliant, non_compliant, to_review, pending or withdrawn.
+        findings: One per rule; none while pending.
+        attempts: The calls that were judged, by start.
+        waiting_for: What a pending verdict waits for, in words.
+        comment: The overall comment.
+        unassigned: Recordings without a client number in the window's hours.
+        rules_hash: Of the rules that it was judged by.
+        judged_at_ms: When it was last judged; None when it was not yet.
+    """
+
+    order: Order
+    manifest: str
+    row: int
+    verdict: str
+    findings: tuple[Finding, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    waiting_for: tuple[str, ...] = ()
+    comment: str = ""
+    unassigned: int = 0
+    rules_hash: str = ""
+    judged_at_ms: int | None = None
+
+    def finding(self, rule: str) -> Finding | None:
+        """What this rule found, if it was asked."""
+        return next((finding for finding in self.findings if finding.rule == rule), None)
+
+
+@dataclass(frozen=True, slots=True)
+class PastVerdict:
+    """An earlier or the present evaluation of a case."""
+
+    revision: int
+    evaluation: int
+    verdict: str
+    comment: str
+    rules_hash: str
+    judged_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """A manifest that was read."""
+
+    manifest: str
+    kind: str
+    category: str
+    day: str
+
+
+#: What stands for the verdict of a case: a case that no judge has spoken of yet waits to be judged.
+VERDICT = sa.case(
+    (orders.c.status == "withdrawn", "withdrawn"), else_=sa.func.coalesce(orders.c.verdict, "pending")
+).label("standing")
+
+_JUDGED = (
+    verdicts.c.findings,
+    verdicts.c.attempts,
+    verdicts.c.waiting_for,
+    verdicts.c.comment,
+    verdicts.c.unassigned,
+    verdicts.c.rules_hash,
+    verdicts.c.judged_at_ms,
+)
+_CASES = sa.select(orders, VERDICT, *_JUDGED).select_from(
+    orders.outerjoin(
+        verdicts,
+        sa.and_(
+            verdicts.c.case_id == orders.c.case_id,
+            verdicts.c.revision == orders.c.verdict_revision,
+            verdicts.c.evaluation == orders.c.verdict_evaluation,
+        ),
+    )
+)
+
+
+def find_cases(
+    connection: sa.Connection,
+    *,
+    numbers: Sequence[str] = (),
+    manifest: str = "",
+    standing: Sequence[str] = (),
+    limit: int | None = None,
+) -> list[Case]:
+    """Cases by suspension time, the latest first, then by order number.
+
+    Args:
+        connection: To the database.
+        numbers: Only these order numbers (or case ids).
+        manifest: Only cases that this manifest holds.
+        standing: Only these verdicts.
+        limit: At most so many.
+    """
+    query = _CASES.where(*_wanted(numbers, manifest, standing))
+    query = query.order_by(orders.c.suspended_at_ms.desc(), orders.c.order_number, orders.c.case_id).limit(limit)
+    return [_case(row) for row in connection.execute(query)]
+
+
+def count_cases(
+    connection: sa.Connection, *, numbers: Sequence[str] = (), manifest: str = "", standing: Sequence[str] = ()
+) -> dict[str, int]:
+    """Cases by verdict, chosen as in `find_cases`."""
+    query = sa.select(VERDICT, sa.func.count()).where(*_wanted(numbers, manifest, standing)).group_by(VERDICT)
+    return {str(row[0]): int(row[1]) for row in connection.execute(query)}
+
+
+def cases_of(connection: sa.Connection, manifest_keys: Sequence[str]) -> list[Case]:
+    """The cases that these manifests hold, in the manifests' order and in that of their rows, each once."""
+    query = (
+        _CASES.add_columns(manifest_rows.c.manifest.label("holder"), manifest_rows.c.row.label("line"))
+        .join(manifest_rows, manifest_rows.c.case_id == orders.c.case_id)
+        .where(manifest_rows.c.manifest.in_(manifest_keys), manifest_rows.c.status == "present")
+    )
+    place = {key: number for number, key in enumerate(manifest_keys)}
+    found = dict[str, Case]()
+    for row in sorted(connection.execute(query), key=lambda row: (place[row.holder], row.line)):
+        if row.case_id not in found:
+            found[row.case_id] = _case(row)
+    return list(found.values())
+
+
+def find_manifests(connection: sa.Connection, *, key: str = "", day: str = "") -> list[Manifest]:
+    """Manifests that could be read, by day and key. `key` may leave the bucket out."""
+    query = sa.select(manifests).where(manifests.c.status == "ok")
+    if day:
+        query = query.where(manifests.c.day == day)
+    rows = connection.execute(query.order_by(manifests.c.day)).all()
+    found = [Manifest(row.manifest, row.kind, row.category, row.day) for row in rows]
+    if key:
+        found = [m for m in found if m.manifest == key or m.manifest.partition("/")[2] == key]
+    return sorted(found, key=lambda manifest: (manifest.day, manifest.manifest))
+
+
+def history(connection: sa.Connection, case_id: str) -> list[PastVerdict]:
+    """Every evaluation of a case, the newest first."""
+    query = (
+        sa.select(verdicts)
+        .where(verdicts.c.case_id == case_id)
+        .order_by(verdicts.c.revision.desc(), verdicts.c.evaluation.desc())
+    )
+    return [
+        PastVerdict(row.revision, row.evaluation, row.verdict, row.comment, row.rules_hash, row.judged_at_ms)
+        for row in connection.execute(query)
+    ]
+
+
+def _wanted(numbers: Sequence[str], manifest: str, standing: Sequence[str]) -> Iterable[sa.ColumnElement[bool]]:
+    if numbers:
+        yield sa.or_(orders.c.order_number.in_(numbers), orders.c.case_id.in_(numbers))
+    if manifest:
+        held = sa.select(manifest_rows.c.case_id).where(
+            manifest_rows.c.manifest == manifest, manifest_rows.c.status == "present"
+        )
+        yield orders.c.case_id.in_(held)
+    if standing:
+        yield VERDICT.in_(standing)
+
+
+def _case(row: sa.Row[Any]) -> Case:
+    values = row._mapping
+    declared = {name: values[name] for name in Order.__dataclass_fields__ if name != "number"}
+    order = Order(number=values["order_number"], **declared)
+    if values["judged_at_ms"] is None:
+        return Case(order, values["manifest"], values["row"], values["standing"])
+    return Case(
+        order=order,
+        manifest=values["manifest"],
+        row=values["row"],
+        verdict=values["standing"],
+        findings=_FINDINGS.validate_python(values["findings"]),
+        attempts=_ATTEMPTS.validate_python(values["attempts"]),
+        waiting_for=tuple(values["waiting_for"]),
+        comment=values["comment"],
+        unassigned=values["unassigned"],
+        rules_hash=values["rules_hash"],
+        judged_at_ms=values["judged_at_ms"],
+    )

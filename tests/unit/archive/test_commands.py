@@ -1,0 +1,169 @@
+"""The read side of the command line: one JSON document, tables for people, exit codes."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from ringtrue.cli.app import command_line
+from ringtrue.database import SchemaMismatch, open_database, upgrade
+from ringtrue.errors import WrongUse
+from tests.unit.archive import made
+from tests.unit.archive.made import attempt, finding, store
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder without results."""
+    monkeypatch.setenv("RINGTRUE_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path
+
+
+@pytest.fixture
+def data(empty: Path) -> Path:
+    """A data folder with two judged orders, their calls, and a dead letter."""
+    engine = open_database(f"sqlite:///{empty / 'results.sqlite'}")
+    upgrade(engine)
+    tried = (attempt("recordings/a", "2026-11-18 09:00"),)
+    blamed = finding("rings", "failed", "recordings/a", reason="too_few_rings")
+    other = made.order("C-2")
+    store(engine, made.manifest(), made.row(), made.row(other, 3))
+    store(engine, made.verdict(said="non_compliant", attempts=tried, findings=(blamed,), comment="Moins de 5"))
+    store(engine, made.verdict(other, row=3))
+    store(engine, made.registered(), made.transcribed(text="allô [bold]oui[/bold] \x1b[31m"), made.classified())
+    store(engine, made.dead_letter())
+    engine.dispose()
+    return empty
+
+
+def run(*arguments: str) -> Result:
+    """Runs a command. What it raises on purpose passes: the frame of the command line turns it into an exit code."""
+    result = CliRunner().invoke(command_line(), arguments)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def document(*arguments: str, code: int = 0) -> Any:
+    result = run(*arguments, "--json")
+    assert result.exit_code == code, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_verdict_gives_the_findings_with_their_evidence(data: Path) -> None:
+    told = document("verdict", "C-2", "C-1")
+    assert {order["order"]: order["verdict"] for order in told["orders"]} == {
+        "C-1": "non_compliant",
+        "C-2": "compliant",
+    }
+    (found,) = told["orders"][0]["findings"]
+    assert (found["reason"], found["evidence"][0]["call_id"]) == ("too_few_rings", "recordings/a")
+    shown = run("verdict", "C-1").stdout
+    for word in ("C-1", "Client injoignable", "non compliant", "rings", "recordings/a 1.0-20.2 s"):
+        assert word in shown
+
+
+def test_verdict_needs_a_look_when_it_is_told_so(data: Path) -> None:
+    assert run("verdict", "C-1").exit_code == 0
+    assert run("verdict", "C-1", "--fail-on", "to_review, non_compliant").exit_code == 1
+    assert run("verdict", "C-2", "--fail-on", "non_compliant").exit_code == 0
+    with pytest.raises(WrongUse, match="non_compliant"):
+        run("verdict", "C-1", "--fail-on", "bad")
+
+
+def test_an_unknown_order_is_named_and_the_others_are_shown(data: Path) -> None:
+    result = run("verdict", "C-9", "C-2")
+    assert result.exit_code == 1
+    assert "C-9" in result.stderr
+    assert "C-2" in result.stdout
+    assert document("verdict", "C-9", "C-2", code=1)["unknown"] == ["C-9"]
+    assert run("explain", "C-9").exit_code == 1
+
+
+def test_explain_tells_the_story(data: Path) -> None:
+    (told,) = document("explain", "C-1")["orders"]
+    assert told["attempts"][0]["excerpt"]["start_ms"] == 21_000
+    assert told["attempts"][0]["call"]["key"] == "recordings/a.wav"
+    assert [past["verdict"] for past in told["history"]] == ["non_compliant"]
+    shown = run("explain", "C-1").stdout
+    for word in ("ACQUISITION ADSL", "2026-11-18 09:00:00", "allô", "21.0-23.5 s", made.MANIFEST):
+        assert word in shown
+
+
+def test_what_was_said_is_neither_markup_nor_a_command_to_the_terminal(data: Path) -> None:
+    for command in (["explain", "C-1"], ["calls"]):
+        shown = run(*command).stdout
+        assert "[bold]oui[/bold]" in shown
+        assert "\x1b[31m" not in shown
+
+
+def test_calls_lists_and_counts(data: Path) -> None:
+    told = document("calls")
+    assert (told["total"], told["calls"][0]["call_id"], told["calls"][0]["state"]) == (1, "recordings/a", "finished")
+    assert document("calls", "--state", "failed") == {"calls": [], "total": 0}
+    assert document("calls", "no such call")["calls"] == []
+    assert "recordings/a" in run("calls", "--state", "finished,failed").stdout
+    with pytest.raises(WrongUse, match="in_flight"):
+        run("calls", "--state", "done")
+
+
+def test_orders_lists_and_says_how_many_more_there_are(data: Path) -> None:
+    told = document("orders", "--verdict", "compliant")
+    assert (told["total"], told["orders"][0]["order"]) == (1, "C-2")
+    result = run("orders", "--limit", "1")
+    assert "C-1" in result.stdout
+    assert "1 of 2 shown" in result.stderr
+    assert json.loads(run("orders", "--limit", "1", "--json").stdout)["total"] == 2
+
+
+def test_dead_letters_are_listed_and_shown(data: Path) -> None:
+    (listed,) = document("dead-letters", "list")["dead_letters"]
+    assert (listed["error"], listed["subject"]) == ("unknown_suffix", "recordings/x")
+    assert "unknown_suffix" in run("dead-letters", "list", "--worker", "ingest").stdout
+    assert document("dead-letters", "show", listed["id"])["key"] == "recordings/x"
+    assert "value_base64: bm90IGEgbWVzc2FnZQ==" in run("dead-letters", "show", listed["id"]).stdout
+    assert run("dead-letters", "show", "ingest.dead-letters/0/99").exit_code == 1
+
+
+def test_report_writes_the_files_and_names_them(data: Path) -> None:
+    out = data / "reports"
+    told = document("report", "--out", str(out), "--day", "2026-11-18")
+    assert {Path(file["path"]).name for file in told["files"]} == {path.name for path in out.iterdir()}
+    with (out / "ACQUISITION_ADSL_2026-11-18.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file, delimiter=";"))
+    assert [(row["N° de commande"], row["Conformité_IAM"]) for row in rows] == [
+        ("C-1", "Non conforme"),
+        ("C-2", "Conforme"),
+    ]
+    assert "2 rows" in run("report", "--out", str(out)).stdout
+
+
+def test_report_of_no_manifest_needs_a_look_and_names_those_there_are(data: Path) -> None:
+    result = run("report", "--out", str(data / "reports"), "--day", "2026-01-01")
+    assert result.exit_code == 1
+    assert made.MANIFEST in result.stderr
+    with pytest.raises(WrongUse, match="one character"):
+        run("report", "--out", str(data), "--delimiter", "tab")
+
+
+@pytest.mark.parametrize(
+    "command", [["verdict", "C-1"], ["explain", "C-1"], ["calls"], ["orders"], ["dead-letters", "list"]]
+)
+def test_before_the_first_run_every_command_says_how_to_begin(empty: Path, command: list[str]) -> None:
+    with pytest.raises(SchemaMismatch, match="ringtrue demo"):
+        run(*command)
+    assert list(empty.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["report"], ["verdict"], ["explain"], ["calls"], ["orders"], ["dead-letters", "list"], ["dead-letters", "show"]],
+)
+def test_every_command_teaches(command: list[str]) -> None:
+    result = run(*command, "--help")
+    assert result.exit_code == 0
+    assert "--json" in result.stdout
