@@ -1,0 +1,102 @@
+"""The parameters of the rules: read from a YAML file and checked.
+
+`rules.yaml` beside this module documents each of them and holds the defaults.
+"""
+
+from __future__ import annotations
+
+from datetime import time, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+import yaml
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from ringtrue.errors import Misconfigured
+
+#: The rules that ship with Ringtrue.
+DEFAULT_RULES = Path(__file__).with_name("rules.yaml")
+
+_ORDER_TYPES = frozenset({"ACQUISITION/ADSL", "ACQUISITION/VULA", "SAV/ADSL", "SAV/VULA"})
+
+
+class Ruleset(BaseModel):
+    """The parameters of the rules in force (see rules.yaml)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    time_zone: str
+    min_attempts: int = Field(ge=1)
+    min_gap: Annotated[timedelta, Field(gt=timedelta(0))]
+    min_rings: int = Field(ge=0, validation_alias=AliasChoices("min_rings", "max_beeps"))
+    min_ring_confidence: float = Field(ge=0, le=1)
+    min_branch_calls: int = Field(ge=1)
+    late_from: time
+    behaviour_counts: bool
+    unassigned_tolerance: float = Field(ge=0, le=1)
+    branches: dict[str, str]
+
+    @field_validator("late_from")
+    @classmethod
+    def _is_a_local_time(cls, late_from: time) -> time:
+        if late_from.tzinfo is not None:
+            raise ValueError("a local time is expected, without an offset, such as 17:00:00")
+        return late_from
+
+    @field_validator("branches")
+    @classmethod
+    def _names_every_order_type(cls, branches: dict[str, str]) -> dict[str, str]:
+        if set(branches) != _ORDER_TYPES:
+            raise ValueError(f"a branch is expected for each of {', '.join(sorted(_ORDER_TYPES))}, nothing else")
+        return branches
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The operator's time zone."""
+        return ZoneInfo(self.time_zone)
+
+    @cached_property
+    def min_gap_ms(self) -> int:
+        """`min_gap` in milliseconds."""
+        return self.min_gap // timedelta(milliseconds=1)
+
+    def branch_of(self, kind: str, category: str) -> str:
+        """The branch that an order's calls must come from."""
+        return self.branches[f"{kind}/{category}"]
+
+
+def load_ruleset(time_zone: str, path: Path | None = None) -> Ruleset:
+    """Reads and checks a rules file, the shipped one unless another is given.
+
+    Args:
+        time_zone: The operator's zone (tz database); part of the rules, because "after 17:00" means nothing without it.
+
+    Raises:
+        Misconfigured: The file is missing, is no YAML, or holds a value that is not allowed; the message names each.
+    """
+    path = path or DEFAULT_RULES
+    try:
+        values: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise Misconfigured(f"rules file {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"rules file {path} is not YAML in UTF-8: {error}") from error
+    if not isinstance(values, dict):
+        raise Misconfigured(f"rules file {path}: settings are expected, one 'name: value' a line")
+    try:
+        return Ruleset.model_validate({**values, "time_zone": time_zone})
+    except ValidationError as error:
+        problems = "\n  ".join(_problem(dict(found)) for found in error.errors())
+        raise Misconfigured(f"rules file {path} is wrong:\n  {problems}") from error
+
+
+def _problem(found: dict[str, Any]) -> str:
+    setting = ".".join(str(part) for part in found["loc"])
+    if found["type"] == "missing":
+        return f"{setting} is missing"
+    if found["type"] == "extra_forbidden":
+        allowed = sorted(set(Ruleset.model_fields) - {"time_zone"})
+        return f"{setting}={found['input']!r}: no such setting; there are {', '.join(allowed)}"
+    return f"{setting}={found['input']!r}: {found['msg']}"
