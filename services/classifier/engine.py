@@ -1,0 +1,50 @@
+"""The port of the classifier engines: what a call shows, for both types of order at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from ringtrue.messages import Answer, Word
+from ringtrue.outcomes import BEHAVIOUR_NOT_CLASSIFIED, Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was said in a call: words with times, by start, the channels mixed."""
+
+    words: tuple[Word, ...]
+
+    @classmethod
+    def of_text(cls, text: str) -> Transcript:
+        """A text without times, as one channel."""
+        return cls(tuple(Word(text=word, start_ms=0, end_ms=0, confidence=1.0, channel=0) for word in text.split()))
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """The outcome among the codes of each order type, and how the technician behaved."""
+
+    acquisition: Answer
+    sav: Answer
+    behaviour: int
+
+
+class Classifier(Protocol):
+    """An engine that says what a call shows."""
+
+    #: Its name in settings and messages.
+    name: str
+    #: What it answers from (lexicon, prompt, model): changes whenever its answers may.
+    version: str
+
+    def classify_many(self, transcripts: Sequence[Transcript]) -> list[Classification]:
+        """One classification per transcript, in their order."""
+        ...
+
+
+_NO_ANSWER = Answer(outcome=int(Outcome.NOT_CLASSIFIED), score=0.0, cited=())
+
+#: For a call that there is nothing to classify of, because an earlier stage failed.
+NOT_CLASSIFIED = Classification(acquisition=_NO_ANSWER, sav=_NO_ANSWER, behaviour=BEHAVIOUR_NOT_CLASSIFIED)

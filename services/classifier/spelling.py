@@ -1,0 +1,112 @@
+"""Words brought to one spelling, so that a phrase matches however it was written, heard or misheard.
+
+Accents, vowel signs, doubled letters, mute endings ("rappelez", "rappeler", "rappelé") and Arabic letter variants are
+folded away, in phrases and transcripts alike. A long word that is still unknown is read as the one known word that
+differs from it by a single letter, if there is just one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+#: Shorter words have too many neighbours to be mended.
+_MENDABLE = 6
+
+_WORD = re.compile(r"[^\W_]+")
+_DOUBLED = re.compile(r"(.)\1+")
+_FRENCH_INFINITIVE = re.compile(r"(?<=..)(?:ees|ee|es|er|ez)$")
+_FRENCH_MUTE = re.compile(r"(?<=...)[sxtz]$")
+_ARABIC = re.compile(r"[\u0600-\u06ff]")
+_ARABIC_ARTICLE = re.compile(r"^([وفبلك]?)ال(?=..)")
+_ARABIC_NEGATION = re.compile(r"^(ما)(..+ش)$")
+_ARABIC_PREFIXES = frozenset("وفبل")
+_LETTERS = str.maketrans(
+    {
+        "œ": "oe",
+        "æ": "ae",
+        "\u0640": None,  # tatweel, which only stretches a word
+        "ى": "ي",
+        "ة": "ا",
+        "ڭ": "ك",
+        "گ": "ك",
+        "ݣ": "ك",
+        "پ": "ب",
+        "ڤ": "ف",
+        "ث": "ت",
+        "ذ": "د",
+        "ظ": "ض",
+    }
+)
+
+
+def fold(text: str) -> list[str]:
+    """The words of a text in their folded spelling; apostrophes and hyphens part words."""
+    decomposed = unicodedata.normalize("NFKD", text.lower())
+    plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter)).translate(_LETTERS)
+    return [part for word in _WORD.findall(plain) for part in _fold_word(word)]
+
+
+def _fold_word(word: str) -> list[str]:
+    word = _DOUBLED.sub(r"\1", word)
+    if not _ARABIC.search(word):
+        return [_FRENCH_MUTE.sub("", _FRENCH_INFINITIVE.sub("e", word))]
+    word = _ARABIC_ARTICLE.sub(r"\1", word)
+    if negated := _ARABIC_NEGATION.match(word):
+        return [negated[1], _final_vowel(negated[2])]
+    return [_final_vowel(word)]
+
+
+def _final_vowel(word: str) -> str:
+    """Final ه is written for ة, and both are heard as ا."""
+    return word[:-1] + "ا" if len(word) > 3 and word.endswith("ه") else word
+
+
+class Speller:
+    """Folds the words of transcripts and mends those that are nearly known.
+
+    Args:
+        known: Words in any spelling that are right as they are.
+        mendable: Those that a misheard word may stand for.
+        written_apart: Words that are several in the lexicon, such as `jai: j'ai`.
+    """
+
+    def __init__(self, known: Iterable[str], mendable: Iterable[str], written_apart: Mapping[str, str]) -> None:
+        self._mendable = {word for text in mendable for word in fold(text)}
+        self._known = self._mendable | {word for text in known for word in fold(text)}
+        self._apart = {fold(word)[0]: fold(meant) for word, meant in written_apart.items()}
+        self._near: dict[str, set[str]] = defaultdict(set)
+        for word in self._mendable:
+            if len(word) >= _MENDABLE - 1:
+                for form in _with_one_letter_less(word) | {word}:
+                    self._near[form].add(word)
+
+    def tokens(self, word: str) -> list[str]:
+        """The tokens that a transcript's word stands for."""
+        return [token for part in fold(word) for token in self._apart.get(part) or self._meant(part)]
+
+    def _meant(self, token: str) -> list[str]:
+        """The token, without the Arabic "and", "in", "with" or "to" that may be written onto it."""
+        if token not in self._known and token[0] in _ARABIC_PREFIXES and token[1:] in self._known:
+            return [token[0], token[1:]]
+        return [self._mended(token)]
+
+    def _mended(self, token: str) -> str:
+        if len(token) < _MENDABLE or token in self._known:
+            return token
+        forms = _with_one_letter_less(token) | {token}
+        near = {word for form in forms for word in self._near.get(form, ()) if _differs_by_one_letter(token, word)}
+        return near.pop() if len(near) == 1 else token
+
+
+def _with_one_letter_less(word: str) -> set[str]:
+    return {word[:at] + word[at + 1 :] for at in range(len(word))}
+
+
+def _differs_by_one_letter(one: str, other: str) -> bool:
+    if len(one) == len(other):
+        return sum(a != b for a, b in zip(one, other, strict=True)) == 1
+    shorter, longer = sorted((one, other), key=len)
+    return len(longer) == len(shorter) + 1 and shorter in _with_one_letter_less(longer)
