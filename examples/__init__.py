@@ -1,0 +1,1 @@
+"""The sample calls, and the scripts that made them."""

@@ -1,0 +1,138 @@
+"""The sample calls hold what they are said to hold, and their facts give the verdicts that `expected.yaml` names."""
+
+import importlib.util
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+
+from examples import make
+from ringtrue.messages import Answer, CallFacts
+from ringtrue.resources import resource
+from services.compliance.ruleset import load_ruleset
+from services.compliance.verdict import Knowledge, evaluate
+from services.ingest.decode import Undecodable, decode
+from services.ingest.layouts import load_layouts
+from services.ingest.manifests import Manifest, read_manifest
+from services.ingest.metadata import CallMetadata, file_name_pattern, from_key, merge, read_sidecar
+from services.ingest.objects import classify
+from services.ingest.tone_plans import tone_plan
+from services.ingest.tones import find_tones
+
+EXAMPLES = resource("examples")
+BUCKET, LATE = EXAMPLES / "bucket", EXAMPLES / "late"
+EXPECTED: dict[str, Any] = yaml.safe_load((EXAMPLES / "expected.yaml").read_text(encoding="utf-8"))
+MANIFEST = "manifests/CRC_ADSL_2026-11-18.csv"
+CASABLANCA = ZoneInfo("Africa/Casablanca")
+
+
+def keys(root: Path) -> set[str]:
+    return {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+
+
+@cache
+def manifest() -> Manifest:
+    return read_manifest((BUCKET / MANIFEST).read_bytes(), MANIFEST, load_layouts(), CASABLANCA)
+
+
+def metadata(key: str) -> CallMetadata:
+    """A call's metadata once everything has arrived."""
+    sidecars = [path for root in (BUCKET, LATE) if (path := (root / key).with_suffix(".json")).exists()]
+    sources = {str(path): read_sidecar(path.read_bytes()) for path in sidecars}
+    merged = merge({**sources, "file name": from_key(key, file_name_pattern())}, CASABLANCA)
+    assert merged.warnings == ()
+    return merged.metadata
+
+
+def facts(key: str) -> CallFacts:
+    """What the pipeline should know of a call in the end."""
+    known = metadata(key)
+    intended = EXPECTED["calls"].get(key)
+    answer = intended and Answer(outcome=intended["outcome"], score=1.0, cited=())
+    return CallFacts(
+        call_id=f"bucket/{classify(key)[1]}",
+        client_number=str(known.client_number),
+        run=1,
+        revision=1,
+        retracted=False,
+        final=True,
+        status="complete" if intended else "failed",
+        started_at_ms=known.started_at_ms,
+        branch=known.branch,
+        acquisition=answer,
+        sav=answer,
+        behaviour=1 if intended else None,
+        ring_count=intended and intended["rings"],
+        voicemail_tone=False if intended else None,
+        rings=(),
+        event_time_ms=0,
+    )
+
+
+def test_every_object_is_accounted_for() -> None:
+    recordings = {key for key in keys(BUCKET) if classify(key)[0] == "audio"}
+    assert recordings == {*EXPECTED["calls"], *EXPECTED["failed_calls"]}
+    assert {key for key in keys(BUCKET) if classify(key)[0] == "unknown"} == set(EXPECTED["refused_objects"])
+    assert {key for key in keys(BUCKET) if classify(key)[0] == "manifest"} == {MANIFEST}
+
+
+def test_they_are_small_enough_to_ship() -> None:
+    assert sum((root / key).stat().st_size for root in (BUCKET, LATE) for key in keys(root)) < 4_000_000
+
+
+def test_a_late_sidecar_belongs_to_a_recording_that_waits_for_it() -> None:
+    [late] = keys(LATE)
+    assert late not in keys(BUCKET)
+    kind, stem = classify(late)
+    assert kind == "sidecar"
+    assert stem in {classify(key)[1] for key in EXPECTED["calls"]}
+
+
+def test_the_manifest_holds_the_orders_the_bad_row_and_the_skipped_one() -> None:
+    assert {one.order.number for one in manifest().orders} == set(EXPECTED["orders"])
+    assert {one.row: one.column for one in manifest().rejected} == EXPECTED["rejected_rows"]
+    assert [one.row for one in manifest().skipped] == EXPECTED["skipped_rows"]
+
+
+@pytest.mark.parametrize("number", EXPECTED["orders"])
+def test_the_facts_of_the_calls_give_the_intended_verdict(number: str) -> None:
+    expected = EXPECTED["orders"][number]
+    order = next(one.order for one in manifest().orders if one.order.number == number)
+    calls = [facts(key) for key in (*EXPECTED["calls"], *EXPECTED["failed_calls"])]
+    mine = [call for call in calls if call.client_number == order.client_number]
+    evaluation = evaluate(order, mine, Knowledge(), load_ruleset("Africa/Casablanca"), "fr")
+    findings = {found.rule: found for found in evaluation.findings if found.rule in expected["findings"]}
+    assert {rule: found.result for rule, found in findings.items()} == expected["findings"]
+    assert {rule: found.reason for rule, found in findings.items() if found.reason} == expected.get("reasons", {})
+    assert evaluation.verdict == expected["verdict"]
+
+
+@pytest.mark.parametrize("key", EXPECTED["calls"])
+def test_as_many_rings_are_heard_as_are_in_a_call(key: str) -> None:
+    recording = decode((BUCKET / key).read_bytes(), key)
+    assert recording.warnings == ()
+    heard = [find_tones(channel, recording.rate_hz, tone_plan("MA")) for channel in recording.channels]
+    assert max(tones.ring_count for tones in heard) == EXPECTED["calls"][key]["rings"]
+
+
+@pytest.mark.parametrize(("key", "reason"), EXPECTED["failed_calls"].items())
+def test_a_damaged_recording_fails_with_its_reason(key: str, reason: str) -> None:
+    with pytest.raises(Undecodable) as caught:
+        decode((BUCKET / key).read_bytes(), key)
+    assert caught.value.reason == reason
+
+
+def test_only_words_are_said_that_the_demo_model_was_taught() -> None:
+    path = resource("models") / "train" / "sentences.py"
+    spec = importlib.util.spec_from_file_location("sentences", path)
+    assert spec is not None
+    assert spec.loader is not None
+    sentences = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sentences)
+    turns = (*make.REFUSAL, *make.CANCELLATION, *make.POSTPONEMENT)
+    said = {word for _, text in turns for word in sentences.label(text).split()}
+    said |= {word for text in (make.MESSAGERIE, make.INJOIGNABLE) for word in sentences.label(text).split()}
+    assert said <= set(sentences.vocabulary())
