@@ -52,7 +52,7 @@ CANCELLATION = (
 )
 POSTPONEMENT = (
     (TECHNICIAN, "bonjour madame, c'est le technicien, vous êtes disponible aujourd'hui"),
-    (WOMAN, "je ne suis pas disponible aujourd'hui, désolée, rappelez-moi demain matin"),
+    (WOMAN, "je ne suis pas disponible aujourd'hui, désolé, rappelez-moi demain matin"),
     (TECHNICIAN, "très bien madame, je vous rappelle demain matin, bonne journée"),
 )
 

@@ -77,11 +77,6 @@ def open_log(settings: Settings) -> EmbeddedLog:
     return log
 
 
-def groups_of(workers: Sequence[Worker]) -> dict[str, tuple[str, ...]]:
-    """Consumer groups and the topics that each reads."""
-    return {worker.name: tuple(topic.name for topic in worker.inputs) for worker in workers}
-
-
 def stop_event(*, with_parent: bool = False) -> threading.Event:
     """An event that SIGTERM and SIGINT set; and the end of the parent process, for the children of `ringtrue run`."""
     stop = threading.Event()

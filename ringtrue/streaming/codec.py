@@ -8,7 +8,6 @@ accept every format they are given.
 
 import io
 import json
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -111,8 +110,13 @@ class SingleObject:
         return self._written[head], self._LENGTH
 
     def _mark(self, schema: Schema) -> bytes:
-        crc = fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO")
-        return self._MARK + struct.pack("<Q", int(crc, 16))
+        # fastavro writes the fingerprint's hexadecimal digits in little-endian order already.
+        return self._MARK + bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+
+
+@cache
+def _single_object() -> SingleObject:
+    return SingleObject()
 
 
 class Codec:
@@ -124,7 +128,7 @@ class Codec:
     """
 
     def __init__(self, writes: WireFormat | None = None, reads: Sequence[WireFormat] = ()) -> None:
-        self._writes = writes or SingleObject()
+        self._writes = writes or _single_object()
         self._formats = (self._writes, *reads)
 
     def encode(self, message: object) -> bytes:

@@ -32,6 +32,7 @@ class EmbeddedMember:
         self._youngest_ms = dict[int, int]()
         self._next_look = 0.0
         self._seen_version: tuple[int, int] | None = None
+        self._has_left = False
 
     @property
     def partitions(self) -> frozenset[int]:
@@ -135,8 +136,10 @@ class EmbeddedMember:
 
     def leave(self) -> None:
         """See the port."""
-        self._claims.give_back()
-        self._connection.close()
+        if not self._has_left:
+            self._has_left = True
+            self._claims.give_back()
+            self._connection.close()
 
     def _rebalance(self) -> Received:
         change = self._claims.rebalance()

@@ -178,7 +178,7 @@ class Member(Protocol):
         youngest record received, but never more than the wall clock."""
 
     def leave(self) -> None:
-        """Gives the partitions back."""
+        """Gives the partitions back. Once is enough, twice does no harm."""
 
 
 class Log(Protocol):

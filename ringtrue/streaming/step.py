@@ -52,14 +52,14 @@ class Turn:
         """
         if step.refusal is not None and not step.failed:
             raise RuntimeError("a refused record was passed over: handle_many must attempt every step")
-        self.take(step)
+        self._take(step)
         if step.record is not None:
             place = (step.record.topic, step.record.partition)
             self.positions[place] = step.record.offset + 1
 
     def checkpoint(self, step: "Step") -> None:
         """Commits what there is, this unfinished step's part too, without advancing past any unfinished record."""
-        self.take(step)
+        self._take(step)
         if step.record is not None:
             place = (step.record.topic, step.record.partition)
             self.positions.setdefault(place, self.member.position(*place))
@@ -82,8 +82,7 @@ class Turn:
         self.notes.clear()
         return True
 
-    def take(self, step: "Step") -> None:
-        """Takes over what a step has gathered so far, so that the steps after it see it."""
+    def _take(self, step: "Step") -> None:
         self.outputs += step.outputs
         self.changes |= {(step.partition, key): change for key, change in step.changes.items()}
         step.outputs = []
@@ -205,7 +204,6 @@ class Step:
                 self.refusal = problem
         if self.refusal is not None:
             self.fail(self.refusal, refused)
-        self._turn.take(self)
 
     def fail(self, problem: BadRecord, refused: Callable[["Step", BadRecord], None]) -> None:
         """Drops what was gathered, writes the dead letter and lets `refused` answer."""

@@ -1,4 +1,4 @@
-"""The one table of topics: what flows where, how long it is kept, what must share a partition count.
+"""The one table of topics: what flows where, who reads it, how long it is kept.
 
 All topics of a deployment have the same number of partitions, so that every pair of topics is co-partitioned
 by its key. `schemas/README.md` says which message travels on which topic.
@@ -75,3 +75,27 @@ TOPICS: tuple[Topic, ...] = (
     ORDERS_VERDICTS,
     *(dead_letters(service) for service in SERVICES),
 )
+
+#: What each worker (consumer group) reads.
+READ_BY: dict[str, tuple[Topic, ...]] = {
+    "ingest-intake": (RECORDINGS_NOTIFICATIONS,),
+    "ingest-register": (RECORDINGS_SEEN, CALLS_WANTED, CALLS_COMMANDS),
+    "ingest-segment": (CALLS_REQUESTED,),
+    "ingest-manifests": (MANIFESTS_SEEN,),
+    "asr": (SEGMENTS_AUDIO,),
+    "assembler": (CALLS_HEARD, SEGMENTS_TRANSCRIBED),
+    "classifier": (CALLS_TRANSCRIBED,),
+    "compliance-orders": (ORDERS_ROWS, ORDERS_COMMANDS),
+    "compliance-facts": (CALLS_REGISTERED, CALLS_CLASSIFIED),
+    "compliance-judge": (ORDERS_CURRENT, CALLS_FACTS),
+    "archive": (
+        CALLS_REGISTERED,
+        CALLS_TRANSCRIBED,
+        CALLS_CLASSIFIED,
+        MANIFESTS_READ,
+        ORDERS_ROWS,
+        ORDERS_CURRENT,
+        ORDERS_VERDICTS,
+        *(dead_letters(service) for service in SERVICES),
+    ),
+}

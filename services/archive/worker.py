@@ -10,17 +10,7 @@ import sqlalchemy as sa
 
 from ringtrue.database import upgrade
 from ringtrue.streaming.step import Step
-from ringtrue.streaming.topics import (
-    CALLS_CLASSIFIED,
-    CALLS_REGISTERED,
-    CALLS_TRANSCRIBED,
-    MANIFESTS_READ,
-    ORDERS_CURRENT,
-    ORDERS_ROWS,
-    ORDERS_VERDICTS,
-    SERVICES,
-    dead_letters,
-)
+from ringtrue.streaming.topics import READ_BY
 from ringtrue.streaming.worker import Worker
 from services.archive.archive import Archive, Entry
 from services.archive.rows import rows_of
@@ -35,16 +25,7 @@ class Archiver(Worker):
     """
 
     name = "archive"
-    inputs = (
-        CALLS_REGISTERED,
-        CALLS_TRANSCRIBED,
-        CALLS_CLASSIFIED,
-        MANIFESTS_READ,
-        ORDERS_ROWS,
-        ORDERS_CURRENT,
-        ORDERS_VERDICTS,
-        *(dead_letters(service) for service in SERVICES),
-    )
+    inputs = READ_BY["archive"]
     limit = 500
 
     def __init__(self, engine: sa.Engine, log_id: str) -> None:

@@ -10,13 +10,7 @@ from dataclasses import replace
 from ringtrue.errors import BadRecord
 from ringtrue.messages import CallCommand, CallHeard, CallTranscribed, Failure, SegmentTranscribed
 from ringtrue.streaming.step import Step
-from ringtrue.streaming.topics import (
-    CALLS_COMMANDS,
-    CALLS_HEARD,
-    CALLS_TRANSCRIBED,
-    SEGMENTS_AUDIO,
-    SEGMENTS_TRANSCRIBED,
-)
+from ringtrue.streaming.topics import CALLS_COMMANDS, CALLS_HEARD, CALLS_TRANSCRIBED, READ_BY, SEGMENTS_AUDIO
 from ringtrue.streaming.worker import Worker
 from ringtrue.telemetry import DROPPED
 from services.assembler.assembly import text_of, words_of
@@ -33,7 +27,7 @@ class Assembler(Worker):
     """`calls.heard` and `segments.transcribed` to `calls.transcribed`."""
 
     name = "assembler"
-    inputs = (CALLS_HEARD, SEGMENTS_TRANSCRIBED)
+    inputs = READ_BY["assembler"]
     state = "assembler.state"
     limit = 200
 

@@ -95,7 +95,7 @@ class EmbeddedEngine:
         before = [
             sign
             for sign in reading.of(*map(sign_of, PRECEDENCE))
-            if sign.weight >= self._lexicon.weights.sure and any(sign.precedes(final) for final in finals[:1])
+            if sign.weight >= self._lexicon.weights.sure and sign.precedes(finals[0])
         ]
         if before:
             return _answer(Outcome.NOT_CLASSIFIED, 0.0, [*before, *finals])

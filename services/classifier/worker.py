@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from ringtrue.errors import BadRecord
 from ringtrue.messages import CallClassified, CallTranscribed
 from ringtrue.streaming.step import Step
-from ringtrue.streaming.topics import CALLS_CLASSIFIED, CALLS_TRANSCRIBED
+from ringtrue.streaming.topics import CALLS_CLASSIFIED, READ_BY
 from ringtrue.streaming.worker import Worker
 from services.classifier.engine import NOT_CLASSIFIED, Classification, Classifier, Transcript
 
@@ -18,7 +18,7 @@ class ClassifierWorker(Worker):
     """
 
     name = "classifier"
-    inputs = (CALLS_TRANSCRIBED,)
+    inputs = READ_BY["classifier"]
 
     def __init__(self, engine: Classifier) -> None:
         self._engine = engine
@@ -56,7 +56,7 @@ class ClassifierWorker(Worker):
     def refused(self, step: Step, problem: BadRecord) -> None:
         """The call is answered as failed; headers say which run it was."""
         headers = step.headers
-        if not {"call_id", "run"} <= headers.keys():
+        if "call_id" not in headers or not headers.get("run", "").isdecimal():
             return
         failed = CallClassified(
             call_id=headers["call_id"],

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ringtrue.errors import BadRecord
 from ringtrue.messages import CallClassified, CallFacts, CallRegistered, CoverageMark, Heard, Span
 from ringtrue.streaming.step import Step
-from ringtrue.streaming.topics import CALLS_CLASSIFIED, CALLS_FACTS, CALLS_REGISTERED
+from ringtrue.streaming.topics import CALLS_FACTS, READ_BY
 from ringtrue.streaming.worker import Worker
 from ringtrue.telemetry import DROPPED
 from services.compliance import coverage
@@ -24,7 +24,7 @@ class Facts(Worker):
     """
 
     name = "compliance-facts"
-    inputs = (CALLS_REGISTERED, CALLS_CLASSIFIED)
+    inputs = READ_BY["compliance-facts"]
     state = "compliance-facts.state"
     limit = 200
 

@@ -1,8 +1,9 @@
 """The judge: an order's case meets the calls of its client, in whatever order they come, and a verdict is published.
 
 State, by client: the client's calls, the client's orders with their latest verdict, and an index of the orders that
-wait for coverage, by when it will reach them, or for more knowledge of their window. Every change judges the orders it can concern again; a verdict that comes
-out the same is not published again. The rules themselves are in `rules.py`; nothing here knows them.
+wait for coverage, by when it will reach them, or for more knowledge of their window. Every change judges the orders it
+can concern again; a verdict that comes out the same is not published again. The rules themselves are in `rules.py`;
+nothing here knows them.
 """
 
 from collections.abc import Iterable
@@ -12,7 +13,7 @@ from typing import Literal
 from ringtrue.errors import BadRecord
 from ringtrue.messages import CallFacts, CallWanted, CoverageMark, Order, OrderCurrent, OrderVerdict
 from ringtrue.streaming.step import Step
-from ringtrue.streaming.topics import CALLS_FACTS, CALLS_WANTED, ORDERS_CURRENT, ORDERS_VERDICTS
+from ringtrue.streaming.topics import CALLS_WANTED, ORDERS_VERDICTS, READ_BY
 from ringtrue.streaming.worker import Worker
 from services.compliance import coverage
 from services.compliance.attempts import may_be_attempt
@@ -38,7 +39,7 @@ class Judge(Worker):
     """
 
     name = "compliance-judge"
-    inputs = (ORDERS_CURRENT, CALLS_FACTS)
+    inputs = READ_BY["compliance-judge"]
     state = "compliance-judge.state"
     limit = 200
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ringtrue.errors import BadRecord
 from ringtrue.messages import OrderCommand, OrderCurrent, OrderRow
 from ringtrue.streaming.step import Step
-from ringtrue.streaming.topics import ORDERS_COMMANDS, ORDERS_CURRENT, ORDERS_ROWS
+from ringtrue.streaming.topics import ORDERS_CURRENT, READ_BY
 from ringtrue.streaming.worker import Worker
 from ringtrue.telemetry import DROPPED
 from services.compliance.state import HeldOrder
@@ -19,7 +19,7 @@ class Orders(Worker):
     """`orders.rows` and `orders.commands` to `orders.current`."""
 
     name = "compliance-orders"
-    inputs = (ORDERS_ROWS, ORDERS_COMMANDS)
+    inputs = READ_BY["compliance-orders"]
     state = "compliance-orders.state"
     limit = 500
 
