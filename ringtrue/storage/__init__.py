@@ -30,7 +30,6 @@ from ringtrue.storage.port import (
     StorageAway,
     StorageMisconfigured,
 )
-from ringtrue.storage.s3 import S3Store
 from ringtrue.storage.source import Source, open_store
 
 __all__ = [
@@ -42,7 +41,6 @@ __all__ = [
     "ObjectRefused",
     "ObjectStore",
     "ObjectTooLarge",
-    "S3Store",
     "Source",
     "StorageAway",
     "StorageMisconfigured",

@@ -6,7 +6,6 @@ from pathlib import Path
 from ringtrue.settings import S3Settings
 from ringtrue.storage.folder import FolderStore
 from ringtrue.storage.port import ObjectStore, StorageMisconfigured
-from ringtrue.storage.s3 import S3Store
 
 _S3_SCHEME = "s3://"
 
@@ -27,6 +26,8 @@ def open_store(url: str, s3: S3Settings) -> Source:
         StorageMisconfigured: The folder does not exist, or the URL names no bucket.
     """
     if url.startswith(_S3_SCHEME):
+        from ringtrue.storage.s3 import S3Store  # its SDK is slow to import, and folders do not need it
+
         bucket, _, prefix = url.removeprefix(_S3_SCHEME).partition("/")
         if not bucket:
             raise StorageMisconfigured(f"{url!r} names no bucket; s3://bucket or s3://bucket/prefix is expected")

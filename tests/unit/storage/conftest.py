@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from ringtrue.settings import S3Settings
-from ringtrue.storage import FolderStore, S3Store, Source
+from ringtrue.storage import FolderStore, Source
+from ringtrue.storage.s3 import S3Store
 from tests.unit.storage.stub_s3 import StubS3
 
 

@@ -11,10 +11,10 @@ from ringtrue.storage import (
     ObjectChanged,
     ObjectGone,
     ObjectRefused,
-    S3Store,
     StorageMisconfigured,
     open_store,
 )
+from ringtrue.storage.s3 import S3Store
 
 
 @pytest.fixture

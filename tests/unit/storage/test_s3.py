@@ -10,11 +10,11 @@ from ringtrue.settings import S3Settings
 from ringtrue.storage import (
     ObjectGone,
     ObjectRefused,
-    S3Store,
     StorageAway,
     StorageMisconfigured,
     s3,
 )
+from ringtrue.storage.s3 import S3Store
 from tests.unit.storage.stub_s3 import StubS3
 
 
