@@ -1,0 +1,41 @@
+"""`ringtrue service ingest`: the workers intake, register, segment and manifests."""
+
+from ringtrue.service import Context, Service
+from ringtrue.streaming.worker import Worker
+from services.ingest.cases import Manifests
+from services.ingest.commands import processed_day
+from services.ingest.decode import DecodeLimits
+from services.ingest.hearing import HearingSettings
+from services.ingest.intake import Intake
+from services.ingest.layouts import load_layouts
+from services.ingest.metadata import DEFAULT_FILE_NAME, file_name_pattern
+from services.ingest.register import Register
+from services.ingest.segment import Segment
+
+
+def _workers(context: Context) -> list[Worker]:
+    settings = context.settings
+    ingest = settings.ingest
+    store = context.store
+    return [
+        Intake(),
+        Register(
+            store,
+            settings.zone,
+            file_name_pattern(ingest.file_name_pattern or DEFAULT_FILE_NAME),
+            select_all=settings.selection == "all",
+            partitions=context.log.partitions,
+        ),
+        Segment(
+            store,
+            context.log,
+            HearingSettings(country=settings.country),
+            DecodeLimits(max_seconds=ingest.max_hours * 3600),
+            decoders=ingest.decoders,
+            max_backlog_s=ingest.max_backlog_h * 3600,
+        ),
+        Manifests(store, load_layouts(ingest.layouts), settings.zone, processed_day(ingest.manifest_day)),
+    ]
+
+
+SERVICE = Service("ingest", "registers recordings and orders; hears and cuts recordings", _workers)

@@ -1,0 +1,139 @@
+"""Ingest's part of the command line: `inspect`, `orders check` and `reconcile`."""
+
+import json
+import sys
+import threading
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ringtrue import times
+from ringtrue.errors import WrongUse
+from ringtrue.files import read_file
+from ringtrue.service import open_log, stop_event
+from ringtrue.settings import Settings, load_settings
+from ringtrue.storage import open_store
+from ringtrue.telemetry import configure_logging
+from services.ingest.layouts import load_layouts
+from services.ingest.listing import Listed, Lister
+from services.ingest.manifests import Manifest, UnreadableManifest, as_json, read_manifest
+
+app = typer.Typer()
+orders = typer.Typer()
+app.add_typer(orders, name="orders")
+
+
+@app.command("inspect")
+def inspect(
+    files: Annotated[list[Path], typer.Argument(help="Recordings: WAV, FLAC, OGG, Opus or MP3.")],
+    country: Annotated[str, typer.Option(help="Country of the tone plan; default RINGTRUE_COUNTRY.")] = "",
+    as_lines: Annotated[bool, typer.Option("--json", help="One JSON line per file on standard output.")] = False,
+) -> None:
+    """Shows the rings, tones, speech, channels and segments of recordings.
+
+    Exit code 1: a file could not be decoded; the message says why.
+    """
+    from services.ingest.inspection import inspect_files  # the models behind it take a second to import
+
+    settings = load_settings()
+    if country:
+        settings = settings.model_copy(update={"country": country})
+    sys.exit(1 if inspect_files(files, settings, as_lines=as_lines) else 0)
+
+
+@app.command("reconcile")
+def reconcile(
+    source: Annotated[str, typer.Argument(help="A folder or s3://bucket/prefix; default RINGTRUE_SOURCE.")] = "",
+    watch: Annotated[bool, typer.Option("--watch/--once", help="List again and again until stopped.")] = False,
+    with_parent: Annotated[bool, typer.Option(hidden=True)] = False,
+) -> None:
+    """Lists the source and registers what no notification announced; what is known already is dropped.
+
+    Ends in a coverage mark: everything written before it is registered, so that orders may be judged on it. With
+    --watch, files that are younger than RINGTRUE_INGEST__SETTLE_AGE_S may still be being written, and wait.
+    """
+    settings = load_settings()
+    configure_logging(settings.log_level)
+    url = source or settings.source
+    if not url:
+        raise WrongUse("which recordings? Name a folder or s3://bucket/prefix, or set RINGTRUE_SOURCE")
+    log = open_log(settings)
+    lister = Lister(open_store(url, settings.s3), log, "reconcile" if "://" in url else "scan", times.now_ms)
+    if watch:
+        _watch(lister, settings, stop_event(with_parent=with_parent))
+    else:
+        listed = lister.list_once()
+        Console(stderr=True).print(f"{url}: {listed.objects} objects listed")
+    log.close()
+
+
+def _watch(lister: Lister, settings: Settings, stop: threading.Event) -> None:
+    ingest = settings.ingest
+    first: Listed = lister.list_once(skip_age_ms=int(ingest.settle_age_s * 1000))
+    Console(stderr=True).print(f"{settings.source}: {first.objects} objects listed; watching for more")
+    lister.watch(stop, ingest.scan_every_s, int(ingest.settle_age_s * 1000))
+
+
+@orders.command("check")
+def check(
+    manifests: Annotated[list[Path], typer.Argument(help="Manifest files, CSV or Excel.")],
+    day: Annotated[str, typer.Option(help="The processed day, YYYY-MM-DD; default: from the name or the rows.")] = "",
+    as_lines: Annotated[bool, typer.Option("--json", help="One JSON line per manifest on standard output.")] = False,
+) -> None:
+    """Shows what each row of a manifest is read as: orders, rows that do not count, rows that are refused, and why.
+
+    Exit code 1: a manifest cannot be read, or a row of one is refused.
+    """
+    settings = load_settings()
+    processed = processed_day(day or settings.ingest.manifest_day)
+    layouts = load_layouts(settings.ingest.layouts)
+    needs_a_look = False
+    for path in manifests:
+        try:
+            manifest = read_manifest(read_file(path), path.name, layouts, settings.zone, processed)
+        except (UnreadableManifest, OSError) as error:
+            needs_a_look = True
+            if as_lines:
+                typer.echo(json.dumps({"file": str(path), "error": str(error)}, ensure_ascii=False))
+            else:
+                Console(stderr=True).print(f"[red]{path}[/]: {error}", highlight=False, soft_wrap=True)
+            continue
+        needs_a_look |= bool(manifest.rejected)
+        if as_lines:
+            typer.echo(json.dumps(as_json(manifest, str(path), settings.zone), ensure_ascii=False))
+        else:
+            _show(manifest, path, settings)
+    sys.exit(1 if needs_a_look else 0)
+
+
+def processed_day(text: str) -> date | None:
+    """The processed day of `--day` or the settings.
+
+    Raises:
+        WrongUse: It is no day.
+    """
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise WrongUse(f"the day {text!r} is not of the form YYYY-MM-DD") from error
+
+
+def _show(manifest: Manifest, path: Path, settings: Settings) -> None:
+    console = Console()
+    table = Table(title=f"{path.name}: {manifest.kind} {manifest.category}, day {manifest.day}", title_justify="left")
+    for heading in ("row", "order", "client", "ordered", "suspended", "calls count from", "motif"):
+        table.add_column(heading)
+    for one in manifest.orders:
+        order = one.order
+        moments = (order.ordered_at_ms, order.suspended_at_ms, order.window_start_ms)
+        local = [times.local(moment, settings.zone).strftime("%Y-%m-%d %H:%M") for moment in moments]
+        table.add_row(str(one.row), order.number, order.client_number, *local, order.motif)
+    console.print(table)
+    for skipped in manifest.skipped:
+        console.print(f"  row {skipped.row} does not count: {skipped.reason}", highlight=False)
+    for bad in manifest.rejected:
+        console.print(f"  [red]row {bad.row} is refused[/]: {bad.column} {bad.value!r}: {bad.reason}", highlight=False)

@@ -1,0 +1,98 @@
+"""Listing a source: registers what stands there, and vouches for it with coverage marks.
+
+A listing writes its records straight to the topics that the register and the manifests worker read, already keyed, and
+then a mark to every partition: what stands before the mark is everything in this scope that was written before
+`until`. A folder is watched by listing it again and again; what has not changed since is not written again, and the
+register would drop it anyway.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from ringtrue.messages import CoverageMark, ObjectSeen
+from ringtrue.storage import ObjectInfo, Source
+from ringtrue.streaming.codec import Codec
+from ringtrue.streaming.port import Log, Outgoing
+from ringtrue.streaming.topics import RECORDINGS_SEEN
+from ringtrue.streaming.trace import TRACEPARENT, trace_id, traceparent
+from services.ingest.intake import route
+from services.ingest.objects import Origin, is_hidden, object_seen
+
+#: Records in one append.
+_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What one listing found: objects in all, and those that are new or changed since the one before."""
+
+    objects: int
+    news: int
+
+
+class Lister:
+    """Lists one source, again and again if need be.
+
+    Args:
+        source: What to list.
+        log: Where the records go.
+        origin: `scan` for a folder, `reconcile` for a bucket.
+        now_ms: The wall clock.
+    """
+
+    def __init__(self, source: Source, log: Log, origin: Origin, now_ms: Callable[[], int]) -> None:
+        self._source = source
+        self._log = log
+        self._origin: Origin = origin
+        self._now_ms = now_ms
+        self._codec = Codec()
+        self._known = dict[str, str]()  # key -> etag, as listed the time before
+
+    def list_once(self, *, skip_age_ms: int = 0) -> Listed:
+        """One listing and its marks. Objects younger than `skip_age_ms` may still be being written: not yet."""
+        started_ms = self._now_ms()
+        until_ms = started_ms - skip_age_ms
+        news = 0
+        listed = dict[str, str]()
+        chunk = list[Outgoing]()
+        for info in self._source.store.list(self._source.bucket, self._source.prefix):
+            if is_hidden(info.key) or (skip_age_ms and info.modified_ms >= until_ms):
+                continue
+            listed[info.key] = info.etag
+            if self._known.get(info.key) != info.etag:
+                news += 1
+                chunk.append(self._outgoing(self._seen(info)))
+            if len(chunk) >= _CHUNK:
+                self._log.append(chunk)
+                chunk = []
+        self._log.append([*chunk, *self._marks(started_ms, until_ms)])
+        self._known = listed  # only now: what could not be written is new to the next listing too
+        return Listed(len(listed), news)
+
+    def watch(self, stop: threading.Event, every_s: float, skip_age_ms: int) -> None:
+        """Lists until stopped."""
+        while not stop.wait(every_s):
+            self.list_once(skip_age_ms=skip_age_ms)
+
+    def _seen(self, info: ObjectInfo) -> ObjectSeen:
+        return object_seen(info.bucket, info.key, info.etag, info.size, info.modified_ms, self._origin)
+
+    def _outgoing(self, seen: ObjectSeen) -> Outgoing:
+        topic, key = route(seen)
+        headers = {TRACEPARENT: traceparent(trace_id({})), "origin": self._origin.encode()}
+        if seen.call_id is not None:
+            headers["call_id"] = seen.call_id.encode()
+        return Outgoing(topic.name, key.encode(), self._codec.encode(seen), headers)
+
+    def _marks(self, started_ms: int, until_ms: int) -> Iterator[Outgoing]:
+        for partition in range(self._log.partitions):
+            mark = CoverageMark(
+                source_partition=partition,
+                scope=f"{self._source.bucket}/{self._source.prefix}",
+                since_ms=0,
+                until_ms=until_ms,
+                hours=(),
+                event_time_ms=started_ms,
+            )
+            yield Outgoing(RECORDINGS_SEEN.name, b"coverage", self._codec.encode(mark), {}, partition)
