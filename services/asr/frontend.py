@@ -1,0 +1,125 @@
+"""The ear of W2V-BERT models: log-mel features as `SeamlessM4TFeatureExtractor` computes them.
+
+`resample` brings audio to 16 kHz, `log_mel` makes the features of one segment, `batch` pads several and gives the mask.
+The reference loops over frames in Python; here frames are taken 256 at a time (a chunk that stays in the cache), in
+float64 with the spectrum rounded to complex64 as the reference does, so that features agree within float32 rounding.
+Upsampled telephony needs this: above 4 kHz there is only leakage, which the normalisation by mel band amplifies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import gcd
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.signal import resample_poly
+from torch import Tensor
+
+RATE_HZ: Final = 16_000
+FRAME: Final = 400  # samples: 25 ms
+HOP: Final = 160  # samples: 10 ms
+FFT: Final = 512
+MELS: Final = 80
+#: Two mel frames make one position of the model: 160 values for every 20 ms.
+STRIDE: Final = 2
+POSITION_MS: Final = STRIDE * HOP * 1000 // RATE_HZ
+#: Two mel frames are the least that the normalisation (ddof = 1) can serve; the reference answers NaN below this.
+LEAST_SAMPLES: Final = FRAME + HOP
+
+_PREEMPHASIS: Final = 0.97
+_MEL_FLOOR: Final = 1.192092955078125e-07
+_VARIANCE_FLOOR: Final = 1e-7
+#: Frames per step: 256 x 512 float64 is 1 MB. Larger temporaries page-fault on a CPU and are slower than a plain loop.
+_CHUNK: Final = {"cpu": 256}
+_CHUNK_ACCELERATOR: Final = 16_384
+
+
+def resample(samples: NDArray[np.float32], rate_hz: int) -> NDArray[np.float32]:
+    """Mono audio at 16 kHz, by scipy's polyphase filter in float64: the one that training and inference both use."""
+    if rate_hz <= 0:
+        raise ValueError(f"sampling rate must be positive, not {rate_hz}")
+    if rate_hz == RATE_HZ or len(samples) == 0:
+        return np.asarray(samples, np.float32)
+    shared = gcd(RATE_HZ, rate_hz)
+    filtered = resample_poly(np.asarray(samples, np.float64), RATE_HZ // shared, rate_hz // shared)
+    return np.asarray(filtered, np.float32)
+
+
+def log_mel(samples: NDArray[np.float32] | Tensor, device: torch.device | str = "cpu") -> Tensor:
+    """Normalised features of one 16 kHz segment: float32 [frames, 80], frames = 1 + (samples - 400) // 160.
+
+    Raises:
+        ValueError: fewer than `LEAST_SAMPLES` samples, for which the features are not defined.
+    """
+    wave = torch.as_tensor(samples, dtype=torch.float32, device=device)
+    if wave.ndim != 1 or wave.shape[0] < LEAST_SAMPLES:
+        raise ValueError(f"needs mono audio of at least {LEAST_SAMPLES} samples, not shape {tuple(wave.shape)}")
+    window, mels = _tables(wave.device)
+    frames = (wave * 2.0**15).unfold(0, FRAME, HOP)
+    features = torch.empty(frames.shape[0], MELS, dtype=torch.float32, device=wave.device)
+    chunk = _CHUNK.get(wave.device.type, _CHUNK_ACCELERATOR)
+    for start in range(0, frames.shape[0], chunk):
+        block = frames[start : start + chunk].to(torch.float64)
+        block = block - block.mean(dim=1, keepdim=True)
+        emphasised = torch.empty_like(block)
+        torch.sub(block[:, 1:], block[:, :-1], alpha=_PREEMPHASIS, out=emphasised[:, 1:])
+        torch.mul(block[:, :1], 1 - _PREEMPHASIS, out=emphasised[:, :1])
+        spectrum = torch.fft.rfft(emphasised * window, FFT).to(torch.complex64).to(torch.complex128)
+        power = spectrum.real.square() + spectrum.imag.square()
+        features[start : start + chunk] = (power @ mels).clamp_min(_MEL_FLOOR).log().to(torch.float32)
+    # Statistics in float64: of digital silence a float32 mean leaves a residue that 1/sqrt(1e-7) makes audible.
+    exact = features.to(torch.float64)
+    variance, mean = torch.var_mean(exact, dim=0, correction=1)
+    return ((exact - mean) / (variance + _VARIANCE_FLOOR).sqrt()).to(torch.float32)
+
+
+def frames(samples: int) -> int:
+    """How many mel frames so many 16 kHz samples have; none below `LEAST_SAMPLES`."""
+    return 0 if samples < LEAST_SAMPLES else 1 + (samples - FRAME) // HOP
+
+
+def positions(samples: int) -> int:
+    """How many positions the model has for so many 16 kHz samples: half the frames, an odd last one counted."""
+    return -(-frames(samples) // STRIDE)
+
+
+def batch(features: Sequence[Tensor], padding: float = 1.0) -> tuple[Tensor, Tensor]:
+    """The model's input for several segments: features [segments, positions, 160] and mask [segments, positions].
+
+    As in the reference the mask is that of a position's second frame: an odd last frame is masked, though decoded.
+    """
+    longest = max(f.shape[0] for f in features)
+    longest += longest % STRIDE
+    padded = features[0].new_full((len(features), longest, MELS), padding)
+    mask = torch.zeros(len(features), longest // STRIDE, dtype=torch.int64, device=padded.device)
+    for row, one in enumerate(features):
+        padded[row, : one.shape[0]] = one
+        mask[row, : one.shape[0] // STRIDE] = 1
+    return padded.reshape(len(features), longest // STRIDE, MELS * STRIDE), mask
+
+
+def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
+    if device not in _tables_by_device:
+        window = np.power(np.hanning(FRAME), 0.85)
+        _tables_by_device[device] = (torch.from_numpy(window).to(device), torch.from_numpy(_mel_filters()).to(device))
+    return _tables_by_device[device]
+
+
+_tables_by_device: dict[torch.device, tuple[Tensor, Tensor]] = {}
+
+
+def _mel_filters() -> NDArray[np.float64]:
+    """Kaldi's triangles, in mel space, 20-8000 Hz: [257, 80]."""
+
+    def mel(hertz: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(1127.0 * np.log(1.0 + hertz / 700.0))
+
+    low, high = mel(np.array([20.0, RATE_HZ / 2])).tolist()
+    edges = np.linspace(low, high, MELS + 2)
+    bins = mel(np.linspace(0.0, RATE_HZ / 2, FFT // 2 + 1))[:, None]
+    rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
+    return np.asarray(np.maximum(0.0, np.minimum(rising, falling)))
