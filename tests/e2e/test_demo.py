@@ -1,0 +1,36 @@
+"""The main job as a newcomer sees it: `ringtrue demo` on the shipped samples, with the real demo model."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ringtrue.resources import resource
+
+
+@pytest.mark.slow
+def test_the_demo_prints_one_document_with_the_verdicts_that_the_samples_were_made_for(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "ringtrue", "demo", "--json"],
+        env=os.environ | {"RINGTRUE_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr.decode()[-3000:]
+    document = json.loads(done.stdout)
+    expected = yaml.safe_load(resource("examples/expected.yaml").read_text(encoding="utf-8"))
+    assert {order["order"]: order["verdict"] for order in document["orders"]} == {
+        number: order["verdict"] for number, order in expected["orders"].items()
+    }
+    evidence = [piece for order in document["orders"] for finding in order["findings"] for piece in finding["evidence"]]
+    assert {"call_id", "start_ms", "end_ms"} <= evidence[0].keys()
+    assert any(piece["start_ms"] is not None for piece in evidence)
+    assert len(document["failed"]) == 4
+    reports = list((tmp_path / "demo" / "reports").glob("*.csv"))
+    assert any(path.name == "ACQUISITION_ADSL_2026-11-18.csv" for path in reports)
+    assert "refuse" in (tmp_path / "demo/transcripts/recordings/calls/2026/11/18/ivr-000110.txt").read_text()

@@ -1,0 +1,122 @@
+"""`ringtrue run` and the commands after it, as a person uses them on a folder of his own (ASR stubbed)."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.folder import make_folder
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """A folder of recordings and a data folder, and the command line over them."""
+
+    source: Path
+    data: Path
+
+    def ringtrue(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        environment = os.environ | {
+            "RINGTRUE_DATA_DIR": str(self.data),
+            "RINGTRUE_ASR__ENGINE": "stub",
+            "RINGTRUE_INGEST__DECODERS": "1",
+        }
+        command = [sys.executable, "-m", "ringtrue", *arguments]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+    def json(self, *arguments: str) -> dict[str, object]:
+        done = self.ringtrue(*arguments, "--json")
+        assert done.stdout, done.stderr
+        document: dict[str, object] = json.loads(done.stdout)
+        return document
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    home = tmp_path_factory.mktemp("desk")
+    desk = Desk(make_folder(home / "bucket"), home / "data")
+    done = desk.ringtrue("run", str(desk.source), "--once")
+    assert done.returncode == 1, done.stderr
+    assert "rejected_row" in done.stdout
+    assert "CMD-1" in done.stdout
+    return desk
+
+
+def test_the_books_balance_after_a_run(desk: Desk) -> None:
+    books = desk.json("status")["books"]
+    assert isinstance(books, dict)
+    assert books["seen"] == books["registered"] + books["duplicates"] + books["refused"] == 6
+    assert books["registered"] == books["finished"] + books["failed"] + books["in_flight"] + books["not_wanted"]
+    assert (books["finished"], books["failed"], books["in_flight"]) == (5, 1, 0)
+
+
+def test_a_verdict_can_be_asked_for_and_fail_a_script(desk: Desk) -> None:
+    assert desk.ringtrue("verdict", "CMD-1", "--fail-on", "non_compliant").returncode == 0
+    assert desk.ringtrue("verdict", "CMD-2", "--fail-on", "non_compliant").returncode == 1
+
+
+def test_what_was_refused_is_listed_once_with_its_reason(desk: Desk) -> None:
+    listed = json.dumps(desk.json("dead-letters", "list"))
+    assert listed.count("rejected_row") == 1
+    assert "this is no recording" not in listed
+
+
+def test_another_run_over_the_same_folder_changes_nothing_and_mended_files_are_taken_up(desk: Desk) -> None:
+    before = desk.json("status")["books"]
+    assert desk.ringtrue("run", str(desk.source), "--once").returncode == 1
+    assert desk.json("status")["books"] == before
+
+    broken = desk.source / "calls" / "0600000003_20261118-101500.wav"
+    shutil.copy(desk.source / "calls" / "0600000001-0900.wav", broken)
+    manifest = desk.source / "crc_adsl_2026-11-18.csv"
+    manifest.write_text(manifest.read_text().replace(";06;", ";0600000003;"))
+    desk.ringtrue("run", str(desk.source), "--once")
+    books = desk.json("status")["books"]
+    assert isinstance(books, dict)
+    assert (books["finished"], books["failed"]) == (6, 0)
+    document = desk.json("verdict", "CMD-9")
+    assert "non_compliant" in json.dumps(document)
+
+
+def test_a_dead_letter_is_tried_again_as_a_new_run(desk: Desk) -> None:
+    done = desk.ringtrue("dead-letters", "retry", "--all")
+    assert done.returncode == 0, done.stderr
+    desk.ringtrue("run", str(desk.source), "--once")
+    calls = desk.json("calls")["calls"]
+    assert isinstance(calls, list)
+    again = next(call for call in calls if "0600000003" in call["call_id"])
+    assert again["state"] == "finished"
+
+
+def test_doctor_finds_everything_in_order(desk: Desk) -> None:
+    checks = desk.json("doctor")["checks"]
+    assert isinstance(checks, list)
+    assert [check["name"] for check in checks if not check["ok"]] == []
+
+
+def test_a_data_folder_belongs_to_one_source(desk: Desk, tmp_path: Path) -> None:
+    done = desk.ringtrue("run", str(tmp_path), "--once")
+    assert done.returncode == 2
+    assert "RINGTRUE_DATA_DIR" in done.stderr
+
+
+def test_wrong_use_names_what_is_wrong(desk: Desk) -> None:
+    assert "which recordings?" in desk.ringtrue("run").stderr
+    assert desk.ringtrue("run").returncode == 2
+    assert desk.ringtrue("run", "no-such-folder").returncode == 2
+
+
+def test_files_are_transcribed_to_text_and_subtitles(desk: Desk) -> None:
+    recording = str(desk.source / "calls" / "0600000002-1000.wav")
+    done = desk.ringtrue("transcribe", recording, "--format", "srt")
+    assert done.returncode == 0, done.stderr
+    assert "-->" in done.stdout
+    refused = desk.ringtrue("transcribe", str(desk.source / "crc_adsl_2026-11-18.csv"))
+    assert refused.returncode == 1
