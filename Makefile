@@ -1,0 +1,35 @@
+# Two commands set everything up on a fresh machine: `make demo` runs the main job, `make test` passes every test.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check lint types install clean
+
+demo: install
+	$(BIN)/ringtrue demo
+
+test: install check
+	$(BIN)/pytest --cov --cov-report=term
+
+check: lint types
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+install: .venv/installed
+
+# constraints.txt holds the versions that were tested together; pyproject.toml what Ringtrue needs.
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "Ringtrue needs Python 3.11 or newer: make PYTHON=python3.12"; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing (about 5 GB, most of it torch; a few minutes the first time)"
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
+	touch $@
+
+clean:
+	rm -rf .venv ringtrue-data
