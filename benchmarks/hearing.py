@@ -16,13 +16,13 @@ from typing import TypeVar
 import numpy as np
 
 from examples import synth
-from services.ingest.decode import Recording, decode
-from services.ingest.decoder_process import DecoderPool
-from services.ingest.hearing import HearingSettings, hear_many
-from services.ingest.segments import cell_levels, encode_flac, plan_segments
-from services.ingest.speech import SpeechDetector
-from services.ingest.tone_plans import tone_plan
-from services.ingest.tones import find_tones
+from services.ingest.audio.decode import Recording, decode
+from services.ingest.audio.decoder_process import DecoderPool
+from services.ingest.audio.hearing import HearingSettings, hear_many
+from services.ingest.audio.segments import cell_levels, encode_flac, plan_segments
+from services.ingest.audio.speech import SpeechDetector
+from services.ingest.audio.tone_plans import tone_plan
+from services.ingest.audio.tones import find_tones
 
 _T = TypeVar("_T")
 

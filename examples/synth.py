@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from services.ingest.tone_plans import ToneSpec, tone_plan
+from services.ingest.audio.tone_plans import ToneSpec, tone_plan
 
 Sound = npt.NDArray[np.float64]
 RATE_HZ = 8_000

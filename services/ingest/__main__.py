@@ -2,12 +2,12 @@
 
 from ringtrue.service import Context, Service
 from ringtrue.streaming.worker import Worker
+from services.ingest.audio.decode import DecodeLimits
+from services.ingest.audio.hearing import HearingSettings
 from services.ingest.cases import Manifests
 from services.ingest.commands import processed_day
-from services.ingest.decode import DecodeLimits
-from services.ingest.hearing import HearingSettings
 from services.ingest.intake import Intake
-from services.ingest.layouts import load_layouts
+from services.ingest.manifests.layouts import load_layouts
 from services.ingest.metadata import DEFAULT_FILE_NAME, file_name_pattern
 from services.ingest.register import Register
 from services.ingest.segment import Segment

@@ -16,8 +16,8 @@ from ringtrue.streaming.step import Step
 from ringtrue.streaming.topics import MANIFESTS_READ, ORDERS_ROWS, READ_BY
 from ringtrue.streaming.worker import Worker
 from ringtrue.telemetry import DROPPED
-from services.ingest.layouts import Layouts
-from services.ingest.manifests import Manifest, UnreadableManifest, read_manifest
+from services.ingest.manifests.layouts import Layouts
+from services.ingest.manifests.manifest import Manifest, UnreadableManifest, read_manifest
 from services.ingest.state import ManifestCase
 
 #: A million rows of a few hundred bytes.

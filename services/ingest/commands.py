@@ -18,9 +18,9 @@ from ringtrue.service import open_log, stop_event
 from ringtrue.settings import Settings, load_settings
 from ringtrue.storage import open_store
 from ringtrue.telemetry import configure_logging
-from services.ingest.layouts import load_layouts
 from services.ingest.listing import Listed, Lister
-from services.ingest.manifests import Manifest, UnreadableManifest, as_json, read_manifest
+from services.ingest.manifests.layouts import load_layouts
+from services.ingest.manifests.manifest import Manifest, UnreadableManifest, as_json, read_manifest
 
 app = typer.Typer()
 orders = typer.Typer()
@@ -62,7 +62,14 @@ def reconcile(
     if not url:
         raise WrongUse("which recordings? Name a folder or s3://bucket/prefix, or set RINGTRUE_SOURCE")
     log = open_log(settings)
-    lister = Lister(open_store(url, settings.s3), log, "reconcile" if "://" in url else "scan", times.now_ms)
+    lister = Lister(
+        open_store(url, settings.s3),
+        log,
+        "reconcile" if "://" in url else "scan",
+        times.now_ms,
+        # A part of the deployment's source cannot vouch for the whole of it.
+        vouches=settings.source in ("", url),
+    )
     if watch:
         _watch(lister, settings, stop_event(with_parent=with_parent))
     else:

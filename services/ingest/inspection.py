@@ -13,10 +13,10 @@ from rich.table import Table
 
 from ringtrue.files import read_file
 from ringtrue.settings import Settings
-from services.ingest.decode import DecodeLimits, Undecodable
-from services.ingest.decoder_process import DecoderPool
-from services.ingest.hearing import Hearing, HearingSettings, hear_many
-from services.ingest.speech import SpeechDetector
+from services.ingest.audio.decode import DecodeLimits, Undecodable
+from services.ingest.audio.decoder_process import DecoderPool
+from services.ingest.audio.hearing import Hearing, HearingSettings, hear_many
+from services.ingest.audio.speech import SpeechDetector
 
 #: Files that are decoded and heard side by side.
 _SIDE_BY_SIDE = 16

@@ -21,6 +21,8 @@ from services.ingest.objects import Origin, is_hidden, object_seen
 
 #: Records in one append.
 _CHUNK = 500
+#: While nothing new is found, the marks of a watched source are renewed so often.
+_MARK_EVERY_MS = 60_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +41,20 @@ class Lister:
         log: Where the records go.
         origin: `scan` for a folder, `reconcile` for a bucket.
         now_ms: The wall clock.
+        vouches: Whether its listings cover the whole source and so may end in marks.
     """
 
-    def __init__(self, source: Source, log: Log, origin: Origin, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, source: Source, log: Log, origin: Origin, now_ms: Callable[[], int], *, vouches: bool = True
+    ) -> None:
         self._source = source
         self._log = log
         self._origin: Origin = origin
         self._now_ms = now_ms
         self._codec = Codec()
         self._known = dict[str, str]()  # key -> etag, as listed the time before
+        self._marked_ms = 0
+        self._vouches = vouches
 
     def list_once(self, *, skip_age_ms: int = 0) -> Listed:
         """One listing and its marks. Objects younger than `skip_age_ms` may still be being written: not yet."""
@@ -66,7 +73,10 @@ class Lister:
             if len(chunk) >= _CHUNK:
                 self._log.append(chunk)
                 chunk = []
-        self._log.append([*chunk, *self._marks(started_ms, until_ms)])
+        if self._vouches and (news or started_ms - self._marked_ms >= _MARK_EVERY_MS):
+            self._marked_ms = started_ms
+            chunk += self._marks(started_ms, until_ms)
+        self._log.append(chunk)
         self._known = listed  # only now: what could not be written is new to the next listing too
         return Listed(len(listed), news)
 

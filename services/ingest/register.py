@@ -85,9 +85,12 @@ class Register(Worker):
         return refused is not None and refused.etag == seen.etag and step.headers.get("origin") != "retry"
 
     def _recording(self, step: Step, seen: ObjectSeen) -> None:
-        info = self._stat(step, seen)
         call_id = str(seen.call_id)
         entry = step.get(_call(call_id), RegisteredCall)
+        if entry is not None and _listed_again(seen, entry.latest):
+            DROPPED.labels(self.name, "duplicate").inc()
+            return
+        info = self._stat(step, seen)
         if entry is not None and entry.latest.key != seen.key:
             raise BadRecord(
                 "duplicate_recording",
@@ -287,3 +290,8 @@ def _call(call_id: str) -> str:
 
 def _refused(bucket: str, key: str) -> str:
     return f"refused:{bucket}/{key}"
+
+
+def _listed_again(seen: ObjectSeen, known: CallRegistered) -> bool:
+    """Whether a listing, which has this from the store itself, says nothing new; then the store need not be asked."""
+    return seen.origin in ("scan", "reconcile") and (seen.key, seen.etag) == (known.key, known.etag)

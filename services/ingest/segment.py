@@ -5,7 +5,7 @@ index whenever a run is heard again, so a call of hours is sent in several trans
 nothing more is taken: the audio on its topic never waits longer than it is kept.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ringtrue.errors import BadRecord
 from ringtrue.messages import CallHeard, CallRequested, SegmentAudio
@@ -15,13 +15,15 @@ from ringtrue.streaming.step import Step
 from ringtrue.streaming.topics import CALLS_HEARD, READ_BY, SEGMENTS_AUDIO
 from ringtrue.streaming.worker import Worker
 from ringtrue.telemetry import AUDIO
-from services.ingest.decode import DecodeLimits, Recording, Undecodable
-from services.ingest.decoder_process import DecoderPool
-from services.ingest.hearing import Hearing, HearingSettings, Part, hear_many
-from services.ingest.speech import SpeechDetector
+from services.ingest.audio.decode import DecodeLimits, Recording, Undecodable
+from services.ingest.audio.decoder_process import DecoderPool
+from services.ingest.audio.hearing import Hearing, HearingSettings, Part, hear_many
+from services.ingest.audio.speech import SpeechDetector
 
 #: An hour of uncompressed telephone audio in stereo is 58 MB.
 _RECORDING_BYTES = 500_000_000
+#: Recordings, as they are stored, that are fetched and decoded side by side.
+_GROUP_BYTES = 64_000_000
 #: Audio that is sent in one transaction.
 _CHUNK_BYTES = 16_000_000
 #: Audio that is decoded side by side: bounds memory, whatever the recordings' lengths.
@@ -85,6 +87,10 @@ class Segment(Worker):
 
     def handle_many(self, steps: Sequence[Step]) -> None:
         """See `Worker.handle_many`."""
+        for group in _by_size(steps):
+            self._handle(group)
+
+    def _handle(self, steps: Sequence[Step]) -> None:
         fetched = list[tuple[Step, bytes]]()
         for step in steps:
             step.attempt(lambda step: fetched.append((step, self._fetch(step))), self.refused)
@@ -157,6 +163,19 @@ class Segment(Worker):
             event_time_ms=step.now_ms,
         )
         step.send(CALLS_HEARD, failed.call_id, failed)
+
+
+def _by_size(steps: Sequence[Step]) -> Iterator[list[Step]]:
+    """The steps in groups whose recordings are not too much to hold at once."""
+    group, held = list[Step](), 0
+    for step in steps:
+        size = step.message.size if isinstance(step.message, CallRequested) else 0
+        if group and held + size > _GROUP_BYTES:
+            yield group
+            group, held = [], 0
+        group.append(step)
+        held += size
+    yield group
 
 
 def _segment(asked: CallRequested, part: Part, rate_hz: int, now_ms: int) -> SegmentAudio:

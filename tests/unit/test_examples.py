@@ -14,13 +14,13 @@ from ringtrue.messages import Answer, CallFacts
 from ringtrue.resources import resource
 from services.compliance.ruleset import load_ruleset
 from services.compliance.verdict import Knowledge, evaluate
-from services.ingest.decode import Undecodable, decode
-from services.ingest.layouts import load_layouts
-from services.ingest.manifests import Manifest, read_manifest
+from services.ingest.audio.decode import Undecodable, decode
+from services.ingest.audio.tone_plans import tone_plan
+from services.ingest.audio.tones import find_tones
+from services.ingest.manifests.layouts import load_layouts
+from services.ingest.manifests.manifest import Manifest, read_manifest
 from services.ingest.metadata import CallMetadata, file_name_pattern, from_key, merge, read_sidecar
 from services.ingest.objects import classify
-from services.ingest.tone_plans import tone_plan
-from services.ingest.tones import find_tones
 
 EXAMPLES = resource("examples")
 BUCKET, LATE = EXAMPLES / "bucket", EXAMPLES / "late"

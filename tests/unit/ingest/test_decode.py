@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from examples import synth
-from services.ingest.decode import DEFAULT_LIMITS, DecodeLimits, Undecodable, decode
+from services.ingest.audio.decode import DEFAULT_LIMITS, DecodeLimits, Undecodable, decode
 
 AUDIO = Path(__file__).parents[2] / "data" / "audio"
 SECOND = synth.tone([425], 1000)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from examples import synth
-from services.ingest.decode import DecodeLimits, Recording, Undecodable
-from services.ingest.decoder_process import DecoderPool
+from services.ingest.audio.decode import DecodeLimits, Recording, Undecodable
+from services.ingest.audio.decoder_process import DecoderPool
 
 GOOD = ("good.wav", synth.encoded(synth.tone([425], 500), "ulaw"))
 

@@ -6,9 +6,9 @@ import pytest
 import soundfile
 
 from examples import synth
-from services.ingest.decode import decode
-from services.ingest.hearing import Hearing, HearingSettings, hear, hear_many
-from services.ingest.speech import SpeechDetector
+from services.ingest.audio.decode import decode
+from services.ingest.audio.hearing import Hearing, HearingSettings, hear, hear_many
+from services.ingest.audio.speech import SpeechDetector
 
 AUDIO = Path(__file__).parents[2] / "data" / "audio"
 SETTINGS = HearingSettings()

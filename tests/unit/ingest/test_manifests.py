@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from ringtrue.errors import Misconfigured
 from ringtrue.messages import Order
-from services.ingest.layouts import DEFAULT_LAYOUTS, load_layouts
-from services.ingest.manifests import (
+from services.ingest.manifests.layouts import DEFAULT_LAYOUTS, load_layouts
+from services.ingest.manifests.manifest import (
     Manifest,
     ManifestOrder,
     Rejected,

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
-from services.ingest.resample import Resampler, resampled
+from services.ingest.audio.resample import Resampler, resampled
 
 SOUND = np.random.default_rng(1).integers(-8_000, 8_000, 50_000).astype(np.int16)
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples import synth
-from services.ingest.segments import MOST_SEGMENT_MS, Span, cell_levels, encode_flac, plan_segments
-from services.ingest.speech import Region
+from services.ingest.audio.segments import MOST_SEGMENT_MS, Span, cell_levels, encode_flac, plan_segments
+from services.ingest.audio.speech import Region
 
 
 def plan(

@@ -5,8 +5,8 @@ import pytest
 import soundfile
 
 from examples import synth
-from services.ingest.resample import Samples, resampled
-from services.ingest.speech import Region, SpeechDetector
+from services.ingest.audio.resample import Samples, resampled
+from services.ingest.audio.speech import Region, SpeechDetector
 
 AUDIO = Path(__file__).parents[2] / "data" / "audio"
 

@@ -9,9 +9,9 @@ from scipy.signal import resample_poly
 
 from examples import synth
 from ringtrue.errors import Misconfigured
-from services.ingest.resample import Samples
-from services.ingest.tone_plans import tone_plan, tone_plans
-from services.ingest.tones import Tones, find_tones
+from services.ingest.audio.resample import Samples
+from services.ingest.audio.tone_plans import tone_plan, tone_plans
+from services.ingest.audio.tones import Tones, find_tones
 
 AUDIO = Path(__file__).parents[2] / "data" / "audio"
 COUNTRIES = sorted(tone_plans())

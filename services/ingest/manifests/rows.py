@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 from ringtrue import phone, times
 from ringtrue.messages import Order
-from services.ingest.layouts import Layout, Layouts, folded
-from services.ingest.tables import Row
+from services.ingest.manifests.layouts import Layout, Layouts, folded
+from services.ingest.manifests.tables import Row
 
 _A_TIME = "expected 2026-11-18 14:30:00, 18/11/2026 14:30 or a spreadsheet's date number"
 

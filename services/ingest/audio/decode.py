@@ -15,8 +15,8 @@ import numpy.typing as npt
 import soundfile
 
 from ringtrue.errors import BadRecord
-from services.ingest import containers
-from services.ingest.resample import Resampler, Samples
+from services.ingest.audio import containers
+from services.ingest.audio.resample import Resampler, Samples
 
 #: The rates at which audio goes on; every other rate becomes the last of them.
 SEGMENT_RATES_HZ = (8_000, 16_000)

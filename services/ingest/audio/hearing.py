@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ringtrue.messages import Heard
-from services.ingest.decode import WARNINGS, Recording
-from services.ingest.resample import Samples, resampled
-from services.ingest.segments import MOST_SEGMENT_MS, Span, cell_levels, encode_flac, plan_segments
-from services.ingest.spectrum import ANALYSIS_RATE_HZ
-from services.ingest.speech import SHORTEST_SPEECH_MS, Region, SpeechDetector
-from services.ingest.tone_plans import tone_plan
-from services.ingest.tones import Tones, find_tones
+from services.ingest.audio.decode import WARNINGS, Recording
+from services.ingest.audio.resample import Samples, resampled
+from services.ingest.audio.segments import MOST_SEGMENT_MS, Span, cell_levels, encode_flac, plan_segments
+from services.ingest.audio.spectrum import ANALYSIS_RATE_HZ
+from services.ingest.audio.speech import SHORTEST_SPEECH_MS, Region, SpeechDetector
+from services.ingest.audio.tone_plans import tone_plan
+from services.ingest.audio.tones import Tones, find_tones
 
 #: Correlation above which two channels are one: a mono call that was recorded as stereo, levels and codec noise aside.
 _SAME_SOUND = 0.98

@@ -7,10 +7,10 @@ sure their count is; here the two meet, and the voicemail tone is looked for aft
 from dataclasses import dataclass
 
 from ringtrue.messages import Ring, Tone
-from services.ingest import cadence
-from services.ingest.resample import Samples, resampled
-from services.ingest.spectrum import ANALYSIS_RATE_HZ, Burst, Component, find_bursts
-from services.ingest.tone_plans import TonePlan, ToneSpec
+from services.ingest.audio import cadence
+from services.ingest.audio.resample import Samples, resampled
+from services.ingest.audio.spectrum import ANALYSIS_RATE_HZ, Burst, Component, find_bursts
+from services.ingest.audio.tone_plans import TonePlan, ToneSpec
 
 #: Networks keep within 1 %; this leaves room for a recorder with a bad clock and still tells 425 Hz from 440.
 _FREQUENCY_TOLERANCE = 0.025

@@ -15,8 +15,8 @@ import numpy.typing as npt
 import onnxruntime
 
 from ringtrue.errors import Misconfigured
-from services.ingest.resample import Samples
-from services.ingest.spectrum import ANALYSIS_RATE_HZ
+from services.ingest.audio.resample import Samples
+from services.ingest.audio.spectrum import ANALYSIS_RATE_HZ
 
 #: Start and end of something, ms.
 Region = tuple[int, int]

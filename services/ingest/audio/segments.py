@@ -18,9 +18,9 @@ import numpy.typing as npt
 import soundfile
 from scipy import ndimage
 
-from services.ingest.resample import Samples
-from services.ingest.spectrum import ANALYSIS_RATE_HZ, CELL_MS, FULL_SCALE, Cells, runs
-from services.ingest.speech import Region
+from services.ingest.audio.resample import Samples
+from services.ingest.audio.spectrum import ANALYSIS_RATE_HZ, CELL_MS, FULL_SCALE, Cells, runs
+from services.ingest.audio.speech import Region
 
 Levels = npt.NDArray[np.float32]
 

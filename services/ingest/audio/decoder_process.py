@@ -19,7 +19,7 @@ from typing import Self
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from ringtrue.errors import Away
-from services.ingest.decode import DEFAULT_LIMITS, DecodeLimits, Recording, Undecodable, decode
+from services.ingest.audio.decode import DEFAULT_LIMITS, DecodeLimits, Recording, Undecodable, decode
 
 _Answer = Recording | Undecodable
 

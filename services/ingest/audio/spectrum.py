@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
 
-from services.ingest.resample import Samples
+from services.ingest.audio.resample import Samples
 
 Powers = npt.NDArray[np.floating]
 Cells = npt.NDArray[np.bool_]

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ringtrue.messages import Ring, Tone
-from services.ingest.spectrum import CELL_MS, Burst
-from services.ingest.tone_plans import ToneSpec
+from services.ingest.audio.spectrum import CELL_MS, Burst
+from services.ingest.audio.tone_plans import ToneSpec
 
 CERTAIN = 0.99
 DOUBTS = {

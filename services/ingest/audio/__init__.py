@@ -1,0 +1,1 @@
+"""What a recording sounds like: `decode` it, find `tones` and `speech`, cut `segments`; `hearing` does it all."""
