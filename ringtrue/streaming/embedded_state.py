@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 
 from ringtrue.streaming.embedded_sqlite import away
+from ringtrue.streaming.port import LAST_CHARACTER
 
 
 class EmbeddedState:
@@ -26,7 +27,7 @@ class EmbeddedState:
         with away():
             rows = self._connection.execute(
                 "SELECT key, value FROM state WHERE store = ? AND partition = ? AND key >= ? AND key < ? ORDER BY key",
-                (*self._place, prefix, prefix + "\U0010ffff"),
+                (*self._place, prefix, prefix + LAST_CHARACTER),
             ).fetchall()
         yield from rows
 

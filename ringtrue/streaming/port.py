@@ -20,6 +20,9 @@ from ringtrue.streaming.topics import Topic
 
 Headers = Mapping[str, bytes]
 
+#: Sorts behind every key with the same beginning.
+LAST_CHARACTER = "\U0010ffff"
+
 
 class Fenced(RingtrueError):
     """Another process has joined with this member's slot. Fatal: exit, the other one goes on."""

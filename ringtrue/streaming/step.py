@@ -5,15 +5,18 @@ changes and those of the finished steps before it. A *turn* gathers the steps of
 outside until its commit.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+from sortedcontainers import SortedDict
 
 from ringtrue import __version__
 from ringtrue.errors import BadRecord
 from ringtrue.messages import DeadLetter
 from ringtrue.streaming.codec import Codec
-from ringtrue.streaming.port import Commit, Member, Outgoing, Record, StateChange
+from ringtrue.streaming.port import LAST_CHARACTER, Commit, Member, Outgoing, Record, StateChange
 from ringtrue.streaming.topics import Topic, dead_letters
 from ringtrue.streaming.trace import TRACEPARENT, trace_id, traceparent
 
@@ -27,7 +30,7 @@ _LONG_DIGITS = 18
 
 @dataclass(slots=True)
 class _Change:
-    value: object | None
+    value: Any
     deadline_ms: int | None
 
 
@@ -40,7 +43,7 @@ class Turn:
         self.member = member
         self.now_ms = now_ms
         self.outputs = list[Outgoing]()
-        self.changes = dict[tuple[int, str], _Change]()
+        self.changes = defaultdict[int, SortedDict[str, _Change]](SortedDict)  # by partition
         self.positions = dict[tuple[str, int], int]()
         self.notes = dict[int, str]()
 
@@ -73,7 +76,8 @@ class Turn:
             StateChange(
                 partition, key, None if change.value is None else self.codec.encode(change.value), change.deadline_ms
             )
-            for (partition, key), change in self.changes.items()
+            for partition, changed in self.changes.items()
+            for key, change in changed.items()
         ]
         self.member.commit(Commit(dict(self.positions), list(self.outputs), changes, dict(self.notes)))
         self.outputs.clear()
@@ -84,9 +88,9 @@ class Turn:
 
     def _take(self, step: "Step") -> None:
         self.outputs += step.outputs
-        self.changes |= {(step.partition, key): change for key, change in step.changes.items()}
+        self.changes[step.partition].update(step.changes)
         step.outputs = []
-        step.changes = {}
+        step.changes = SortedDict()
 
 
 class Step:
@@ -105,7 +109,7 @@ class Step:
         self.message = message
         self.now_ms = turn.now_ms
         self.outputs = list[Outgoing]()
-        self.changes = dict[str, _Change]()
+        self.changes: SortedDict[str, _Change] = SortedDict()
         self.refusal: BadRecord | None = None
         self.failed = False
         self._answerable = True
@@ -131,26 +135,27 @@ class Step:
 
     def get(self, key: str, kind: type[T]) -> T | None:
         """What the state holds under a key."""
-        change = self.changes.get(key) or self._turn.changes.get((self.partition, key))
+        change = self.changes.get(key) or self._turn.changes[self.partition].get(key)
         if change is not None:
-            return change.value  # type: ignore[return-value] # put by the same worker under the same key
+            held: T | None = change.value
+            return held
         value = self._turn.member.state(self.partition).get(key)
         return None if value is None else self._turn.codec.decode_as(kind, value)
 
     def scan(self, prefix: str, kind: type[T]) -> Iterator[tuple[str, T]]:
         """Keys with this prefix and what the state holds under them, by key."""
-        found: dict[str, object] = {
+        found: dict[str, T] = {
             key: self._turn.codec.decode_as(kind, value)
             for key, value in self._turn.member.state(self.partition).scan(prefix)
         }
-        changed = {key: change for (number, key), change in self._turn.changes.items() if number == self.partition}
-        for key, change in (changed | self.changes).items():
-            if key.startswith(prefix):
-                if change.value is None:
+        for changes in (self._turn.changes[self.partition], self.changes):
+            for key in changes.irange(prefix, prefix + LAST_CHARACTER):
+                value = changes[key].value
+                if value is None:
                     found.pop(key, None)
                 else:
-                    found[key] = change.value
-        yield from sorted(found.items())  # type: ignore[misc] # of this kind, as in get
+                    found[key] = value
+        yield from sorted(found.items())
 
     def put(self, key: str, value: object, *, deadline_ms: int | None = None) -> None:
         """Remembers a message under a key, with a timer that falls due at `deadline_ms`."""
@@ -210,7 +215,7 @@ class Step:
         self.refusal = problem
         self.failed = True
         self.outputs = []
-        self.changes = {}
+        self.changes = SortedDict()
         self.refuse(problem)
         if self._answerable:
             refused(self, problem)

@@ -38,6 +38,8 @@ class Asr(Worker):
 
     def __init__(self, engine: str, model: str, device: str, *, batch_s: float, linger_s: float) -> None:
         self._make = (engine, model, device)
+        # A turn ends before anyone takes this process for stuck: about two batches, or that many segments of 10 s.
+        self.limit = max(8, int(batch_s / 10))
         self._batch_s = batch_s
         self.linger_s = linger_s
         self._engine: Engine | None = None

@@ -74,7 +74,7 @@ class Assembler(Worker):
         )
 
     def _keep(self, step: Step, call: OpenCall) -> None:
-        if call.heard is not None and len(call.received) == call.heard.parts_total:
+        if call.heard is not None and len(call.received) >= call.heard.parts_total:
             self._complete(step, call)
         else:
             step.put(call.call_id, call, deadline_ms=call.opened_at_ms + _LOST_AFTER_MS)
