@@ -9,9 +9,9 @@ from importlib.metadata import entry_points
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ringtrue import __version__
+from ringtrue.console import news
 from ringtrue.errors import Away, BadRecord, Misconfigured
 
 #: Our own commands and the modules of `ringtrue.cli` that hold them. A command that the services offer stands in the
@@ -81,7 +81,7 @@ def command_line(command: str = "") -> typer.Typer:
 
 def main() -> None:
     """The `ringtrue` command."""
-    errors = Console(stderr=True)
+    errors = news()
     try:
         command_line(sys.argv[1] if len(sys.argv) > 1 else "")()
     except (Misconfigured, BadRecord) as error:

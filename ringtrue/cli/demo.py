@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console
 from rich.markup import escape
 
 from ringtrue.cli.run import follow, running, wait
-from ringtrue.cli.summary import results_console, results_of, show_failures, verdict_table
+from ringtrue.cli.summary import results_of, show_failures, verdict_table
+from ringtrue.console import news, output
 from ringtrue.local import data_folder
 from ringtrue.resources import resource
 from ringtrue.settings import Settings, load_settings
@@ -40,7 +40,7 @@ def demo(
     settings = _settings(load_settings())
     configure_logging(settings.log_level)
     recordings = Path(settings.source)
-    news = Console(stderr=True)
+    say = news()
     with data_folder(settings):
         for left in settings.data_dir.iterdir():
             if left.is_dir():
@@ -52,7 +52,7 @@ def demo(
         wait(pipeline, log, show, until=pipeline.idle)
         late = resource("examples/late")
         for file in sorted(path.relative_to(late) for path in late.rglob("*") if path.is_file()):
-            news.print(f"a sidecar arrives late: {file}", highlight=False)
+            say.print(f"a sidecar arrives late: {file}", highlight=False)
             shutil.copy(late / file, recordings / file)
         pipeline.list_again()
         wait(pipeline, log, show, until=pipeline.idle)
@@ -66,7 +66,7 @@ def demo(
     else:
         _show(results, settings, reports, transcripts, time.monotonic() - started)
     for surprise in surprises:
-        news.print(f"[red]not as intended:[/] {escape(surprise)}", highlight=False)
+        say.print(f"[red]not as intended:[/] {escape(surprise)}", highlight=False)
     sys.exit(1 if surprises else 0)
 
 
@@ -111,18 +111,19 @@ def _settings(settings: Settings) -> Settings:
 
 
 def _show(results: dict[str, Any], settings: Settings, reports: Path, transcripts: Path, seconds: float) -> None:
-    console = results_console()
+    console = output()
     console.print(verdict_table(results["orders"]))
     show_failures(console, results["failed"])
     console.print(f"{len(results['calls'])} calls and {len(results['orders'])} orders in {seconds:.0f} s")
     console.print(f"reports      {_near(reports)}", highlight=False)
     console.print(f"transcripts  {_near(transcripts)}", highlight=False)
     first = results["orders"][0]["order"] if results["orders"] else "ORDER"
+    ringtrue = "ringtrue" if shutil.which("ringtrue") else _near(Path(sys.executable).with_name("ringtrue"))
     console.print(
         "\nnext:\n"
-        f"  RINGTRUE_DATA_DIR={_near(settings.data_dir)} ringtrue explain {first}    the story of a verdict\n"
-        "  ringtrue inspect FILE                 rings, tones and speech of a recording of yours\n"
-        "  ringtrue run FOLDER --once            your own recordings, sidecars and manifests\n",
+        f"  RINGTRUE_DATA_DIR={_near(settings.data_dir)} {ringtrue} explain {first}    the story of a verdict\n"
+        f"  {ringtrue} inspect FILE          rings, tones and speech of a recording of yours\n"
+        f"  {ringtrue} run FOLDER --once     your own recordings, sidecars and manifests\n",
         highlight=False,
     )
 

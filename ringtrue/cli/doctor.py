@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from ringtrue import __version__
+from ringtrue.console import output
 from ringtrue.database import check_schema, open_database, reading
 from ringtrue.errors import RingtrueError
 from ringtrue.resources import resource
@@ -51,7 +51,7 @@ def doctor(
             table.add_column(heading, overflow="fold")
         for check in checks:
             table.add_row("[green]ok[/]" if check.ok else "[red]no[/]", check.name, check.said)
-        Console().print(table)
+        output().print(table)
     sys.exit(0 if all(check.ok for check in checks) else 1)
 
 

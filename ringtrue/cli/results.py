@@ -8,8 +8,9 @@ from typing import Annotated, Any, NoReturn
 
 import sqlalchemy as sa
 import typer
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 
+from ringtrue.console import output
 from ringtrue.database import check_schema, open_database, reading
 from ringtrue.errors import WrongUse
 from ringtrue.results import documents, printing
@@ -178,7 +179,7 @@ def print_json(document: dict[str, Any]) -> None:
 
 
 def _show(*parts: RenderableType) -> None:
-    console = Console()
+    console = output()
     for part in parts:
         console.print(part)
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -20,6 +19,7 @@ from rich.progress import (
 )
 
 from ringtrue.cli.summary import summarise
+from ringtrue.console import news
 from ringtrue.database import open_database, upgrade
 from ringtrue.errors import WrongUse
 from ringtrue.local import STAGES, Pipeline, data_folder
@@ -55,7 +55,7 @@ def run(
         try:
             wait(pipeline, log, show, until=pipeline.idle if once else lambda: False)
         except KeyboardInterrupt:
-            Console(stderr=True).print("stopping; the next run goes on from here")
+            news().print("stopping; the next run goes on from here")
     sys.exit(summarise(settings))
 
 
@@ -109,7 +109,7 @@ def wait(pipeline: Pipeline, log: Log, show: Callable[[], None], until: Callable
 @contextmanager
 def follow(log: Log, pipeline: Pipeline) -> Iterator[Callable[[], None]]:
     """Shows each stage's count on standard error: live bars on a terminal, a line now and then elsewhere."""
-    console = Console(stderr=True)
+    console = news()
     start = dict(log.ends())
     for (group, topic), left in pipeline.backlog().items():
         if any((stage.group, stage.topic) == (group, topic) for stage in STAGES):

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from ringtrue.cli.results import open_results
+from ringtrue.console import output
 from ringtrue.errors import WrongUse
 from ringtrue.messages import CallCommand
 from ringtrue.results.cases import find_cases
@@ -53,7 +53,7 @@ def status(
     if as_json:
         typer.echo(json.dumps(document, ensure_ascii=False))
         return
-    console = Console()
+    console = output()
     table = Table(title="the books", title_justify="left")
     table.add_column("")
     table.add_column("", justify="right")
@@ -81,7 +81,7 @@ def retry(
     log = open_log(load_settings())
     calls = _again(log, letters)
     log.close()
-    Console().print(f"{len(letters)} dead letters tried again, {calls} of them as new runs of calls")
+    output().print(f"{len(letters)} dead letters tried again, {calls} of them as new runs of calls")
 
 
 def _chosen(ids: Sequence[str], *, every: bool, error: str) -> list[Letter]:

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ringtrue.console import output
 from ringtrue.database import open_database, reading
 from ringtrue.results.cases import find_cases
 from ringtrue.results.documents import case_document, failures_document, results_document
@@ -18,13 +19,6 @@ Document = dict[str, Any]
 _COLOURS = {"compliant": "green", "non_compliant": "red", "to_review": "yellow", "pending": "cyan"}
 #: Rows of a summary; `ringtrue orders` and `ringtrue dead-letters list` show all.
 _MOST = 20
-_WIDTH = 120
-
-
-def results_console() -> Console:
-    """Standard output; wide enough for the tables where it is no terminal."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(width=_WIDTH, highlight=False)
 
 
 def results_of(settings: Settings) -> Document:
@@ -45,7 +39,7 @@ def summarise(settings: Settings) -> int:
         orders = [case_document(case) for case in find_cases(connection, limit=_MOST)]
         failures = failures_document(connection)
     engine.dispose()
-    console = results_console()
+    console = output()
     if orders:
         console.print(verdict_table(orders))
     if sum(counts.verdicts.values()) > len(orders):

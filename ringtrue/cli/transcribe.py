@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from ringtrue.cli.run import follow, running, wait
+from ringtrue.console import news
 from ringtrue.database import open_database, reading
 from ringtrue.errors import WrongUse
 from ringtrue.messages import Word
@@ -103,7 +103,7 @@ def _print(path: Path, call: Call | None, words: Sequence[Word], form: str) -> b
         typer.echo(json.dumps(document, ensure_ascii=False))
         return failure is not None
     if failure is not None:
-        Console(stderr=True).print(f"[red]{escape(str(path))}[/]: {escape(failure)}", highlight=False, soft_wrap=True)
+        news().print(f"[red]{escape(str(path))}[/]: {escape(failure)}", highlight=False, soft_wrap=True)
         return True
     if form == "text":
         typer.echo(f"{path}:\n{call.text if call else ''}")

@@ -145,7 +145,6 @@ class EmbeddedMember:
         change = self._claims.rebalance()
         self._next_look = time.monotonic() + _LOOK_S
         for number in change.assigned:
-            self._youngest_ms.pop(number, None)
             self._load_positions(number)
         if change.assigned or change.revoked:
             self._seen_version = None
@@ -159,6 +158,7 @@ class EmbeddedMember:
             raise
 
     def _load_positions(self, partition: int) -> None:
+        self._youngest_ms.pop(partition, None)
         for topic in self._subscription.topics:
             offset = self.position(topic, partition)
             self._check_position(topic, partition, offset)

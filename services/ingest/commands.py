@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ringtrue import times
+from ringtrue.console import news, output
 from ringtrue.errors import WrongUse
 from ringtrue.files import read_file
 from ringtrue.service import open_log, stop_event
@@ -74,14 +74,14 @@ def reconcile(
         _watch(lister, settings, stop_event(with_parent=with_parent))
     else:
         listed = lister.list_once()
-        Console(stderr=True).print(f"{url}: {listed.objects} objects listed")
+        news().print(f"{url}: {listed.objects} objects listed")
     log.close()
 
 
 def _watch(lister: Lister, settings: Settings, stop: threading.Event) -> None:
     ingest = settings.ingest
     first: Listed = lister.list_once(skip_age_ms=int(ingest.settle_age_s * 1000))
-    Console(stderr=True).print(f"{settings.source}: {first.objects} objects listed; watching for more")
+    news().print(f"{settings.source}: {first.objects} objects listed; watching for more")
     lister.watch(stop, ingest.scan_every_s, int(ingest.settle_age_s * 1000))
 
 
@@ -107,7 +107,7 @@ def check(
             if as_lines:
                 typer.echo(json.dumps({"file": str(path), "error": str(error)}, ensure_ascii=False))
             else:
-                Console(stderr=True).print(f"[red]{path}[/]: {error}", highlight=False, soft_wrap=True)
+                news().print(f"[red]{path}[/]: {error}", highlight=False, soft_wrap=True)
             continue
         needs_a_look |= bool(manifest.rejected)
         if as_lines:
@@ -130,7 +130,7 @@ def processed_day(text: str) -> date | None:
 
 
 def _show(manifest: Manifest, path: Path, settings: Settings) -> None:
-    console = Console()
+    console = output()
     table = Table(title=f"{path.name}: {manifest.kind} {manifest.category}, day {manifest.day}", title_justify="left")
     for heading in ("row", "order", "client", "ordered", "suspended", "calls count from", "motif"):
         table.add_column(heading)

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ringtrue.console import news, output
 from ringtrue.files import read_file
 from ringtrue.settings import Settings
 from services.ingest.audio.decode import DecodeLimits, Undecodable
@@ -55,7 +55,7 @@ def _refuse(path: Path, problem: Undecodable, *, as_line: bool) -> None:
     if as_line:
         typer.echo(json.dumps({"file": str(path), "error": problem.reason, "message": problem.message}))
     else:
-        Console(stderr=True).print(f"[red]{escape(problem.message)}[/]", highlight=False, soft_wrap=True)
+        news().print(f"[red]{escape(problem.message)}[/]", highlight=False, soft_wrap=True)
 
 
 def _show(path: Path, hearing: Hearing, *, as_line: bool) -> None:
@@ -63,7 +63,7 @@ def _show(path: Path, hearing: Hearing, *, as_line: bool) -> None:
         typer.echo(json.dumps(document(path, hearing), ensure_ascii=False))
         return
     heard = hearing.heard
-    console = Console(highlight=False)
+    console = output()
     console.print(
         f"[bold]{escape(str(path))}[/]: {heard.codec}, {heard.rate_hz} Hz, {heard.channels} channel(s), "
         f"{heard.duration_ms / 1000:.1f} s"
