@@ -26,7 +26,8 @@ install: .venv/installed
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Ringtrue needs Python 3.11 or newer: make PYTHON=python3.12"; exit 2; }
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(BIN)/pip || $(PYTHON) -m venv --clear .venv \
+	  || { echo "no virtual environment: on Debian install the package python3-venv"; exit 2; }
 	@echo "installing (about 5 GB, most of it torch; a few minutes the first time)"
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
 	touch $@

@@ -11,20 +11,24 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from ringtrue.errors import Misconfigured
+from ringtrue.errors import Away, Misconfigured
 from ringtrue.settings import Settings
 from ringtrue.streaming.faults import KILL
 from ringtrue.streaming.port import Log
-from ringtrue.streaming.topics import READ_BY
+from ringtrue.streaming.topics import MANIFESTS_SEEN, READ_BY, RECORDINGS_SEEN
 
 LIGHT = ("ingest", "assembler", "classifier", "compliance", "archive")
-#: A child that dies so often within a minute is not started again.
-_DEATHS_A_MINUTE = 8
+#: A child that dies so often in a row, each time within `_SOON_S` of its start, is not started again. More often than
+#: the tries after which a record that kills a worker is refused.
+_DEATHS_IN_A_ROW = 8
+_SOON_S = 60.0
 _GRACE_S = 20.0
+#: Exit codes of the command line that say what to do.
+_WRONG_USE, _AWAY = 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +53,14 @@ STAGES = (
 
 @dataclass(slots=True)
 class Child:
-    """A child process and how often it has died lately."""
+    """A child process, when it was last started and how often it has died in a row."""
 
     name: str
     arguments: Sequence[str]
     once: bool = False
     process: subprocess.Popen[bytes] | None = None
-    died_at: list[float] = field(default_factory=list)
+    started_at: float = 0.0
+    deaths: int = 0
     done: bool = False
 
 
@@ -74,6 +79,7 @@ class Pipeline:
         if once:
             settings = settings.model_copy(update={"settle_s": 0.0})
         self._environment = settings.environment()
+        self._metrics_port = settings.metrics_port
         listing = ["reconcile", *(["--once"] if once else ["--watch"])]
         self._children = [
             Child("the light services", ["service", *LIGHT]),
@@ -107,13 +113,13 @@ class Pipeline:
             if child.once and code == 0:
                 child.done = True
                 continue
-            now = time.monotonic()
-            child.died_at = [at for at in child.died_at if now - at < 60] + [now]
-            if code in (2, 3) or len(child.died_at) >= _DEATHS_A_MINUTE:
-                raise Misconfigured(
-                    f"{child.name} ended with code {code}; the end of {self._output.name}:\n{self._last_words()}"
-                )
-            time.sleep(min(2.0, 0.1 * 2 ** len(child.died_at)))
+            said = f"{child.name} ended with code {code}; the end of {self._output.name}:\n{self._last_words()}"
+            if code == _AWAY and child.once:
+                raise Away(said)
+            child.deaths = child.deaths + 1 if time.monotonic() - child.started_at < _SOON_S else 1
+            if code == _WRONG_USE or child.deaths >= _DEATHS_IN_A_ROW:
+                raise Misconfigured(said)
+            time.sleep(min(2.0, 0.1 * 2**child.deaths))
             self._start(child)
 
     def backlog(self) -> Mapping[tuple[str, str], int]:
@@ -153,8 +159,11 @@ class Pipeline:
 
     def _start(self, child: Child) -> None:
         command = [sys.executable, "-m", "ringtrue", *child.arguments, "--with-parent"]
+        environment = {name: value for name, value in self._environment.items() if not (child.deaths and name == KILL)}
+        if child.name == "asr" and self._metrics_port:
+            environment["RINGTRUE_METRICS_PORT"] = str(self._metrics_port + 1)
+        child.started_at = time.monotonic()
         # A session of its own: Ctrl-C reaches this process only, which then ends the children in order.
-        environment = {name: value for name, value in self._environment.items() if not (child.died_at and name == KILL)}
         child.process = subprocess.Popen(  # noqa: S603 - our own command
             command, env=environment, stderr=self._output, stdin=subprocess.DEVNULL, start_new_session=True
         )
@@ -165,13 +174,16 @@ class Pipeline:
 
 
 @contextmanager
-def data_folder(settings: Settings) -> Iterator[None]:
-    """Holds the data folder for this run.
+def data_folder(settings: Settings) -> Iterator[IO[str]]:
+    """Holds the data folder for this run; the open lock file, which names the source.
 
     Raises:
-        Misconfigured: Another run works in it, or it belongs to another source.
+        Misconfigured: Another run works in it, or it cannot be made.
     """
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Misconfigured(f"RINGTRUE_DATA_DIR={settings.data_dir}: {error.strerror}") from error
     with (settings.data_dir / "run.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -179,18 +191,24 @@ def data_folder(settings: Settings) -> Iterator[None]:
             raise Misconfigured(
                 f"another run works in {settings.data_dir}: wait for it, or set RINGTRUE_DATA_DIR to another folder"
             ) from error
-        _belongs_to(settings, lock)
-        yield
+        yield lock
 
 
-def _belongs_to(settings: Settings, lock: IO[str]) -> None:
+def belongs_to(settings: Settings, lock: IO[str], log: Log) -> None:
+    """Makes sure that the data folder is this source's, or makes it so while it holds nothing of another one.
+
+    Raises:
+        Misconfigured: It holds the calls of another source.
+    """
     lock.seek(0)
     source = lock.read().strip()
-    if source and source != settings.source:
+    ends = log.ends()
+    used = any(ends.get(topic.name) for topic in (RECORDINGS_SEEN, MANIFESTS_SEEN))
+    if used and source != settings.source:
         raise Misconfigured(
             f"{settings.data_dir} holds the calls of {source}, not of {settings.source}: "
             "set RINGTRUE_DATA_DIR to another folder for another source"
         )
-    if not source:
-        lock.write(settings.source)
-        lock.flush()
+    lock.truncate(0)
+    lock.write(settings.source)
+    lock.flush()

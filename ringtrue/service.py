@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 import structlog
 
-from ringtrue.errors import WrongUse
+from ringtrue.errors import Misconfigured, WrongUse
 from ringtrue.settings import Settings
 from ringtrue.storage import ObjectStore, open_store
 from ringtrue.streaming.embedded import EmbeddedLog
@@ -96,7 +96,7 @@ def _watch_parent(parent: int, stop: threading.Event) -> None:
 def run_services(
     names: Sequence[str], settings: Settings, stop: threading.Event, *, only_worker: str = "", slot: str = "0"
 ) -> int:
-    """Runs services in this process until `stop` is set; the exit code."""
+    """Runs services in this process until `stop` is set; the exit code: 2 when settings are wrong, 1 after a fault."""
     log = open_log(settings)
     context = Context(settings, log)
     workers = [worker for name in names for worker in load_service(name).workers(context)]
@@ -107,7 +107,7 @@ def run_services(
         workers = chosen
     healths = [Health(worker.name) for worker in workers]
     stop_serving = serve(settings.metrics_port, healths) if settings.metrics_port else lambda: None
-    failed = list[str]()
+    failed = list[int]()
     threads = [
         threading.Thread(target=_run, args=(worker, log, slot, stop, health, failed), name=worker.name)
         for worker, health in zip(workers, healths, strict=True)
@@ -119,14 +119,14 @@ def run_services(
             thread.join(0.2)  # a bare join would keep the signal handlers waiting
     stop_serving()
     log.close()
-    return 1 if failed else 0
+    return max(failed, default=0)
 
 
-def _run(worker: Worker, log: Log, slot: str, stop: threading.Event, health: Health, failed: list[str]) -> None:
+def _run(worker: Worker, log: Log, slot: str, stop: threading.Event, health: Health, failed: list[int]) -> None:
     try:
         Loop(worker, log, slot=slot, stop=stop, health=health).run()
     except Exception as error:
         _log.exception("worker ended", worker=worker.name, reason=str(error))
-        failed.append(worker.name)
+        failed.append(2 if isinstance(error, Misconfigured) else 1)
     finally:
         stop.set()

@@ -16,6 +16,8 @@ import structlog
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, make_wsgi_app
 from structlog.tracebacks import ExceptionDictTransformer
 
+from ringtrue.errors import Misconfigured
+
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -108,7 +110,10 @@ def serve(port: int, healths: Iterable[Health]) -> Callable[[], None]:
         start_response("503 Service Unavailable" if bad else "200 OK", [("Content-Type", "text/plain; charset=utf-8")])
         return ["\n".join([*(bad or ["ok"]), ""]).encode()]
 
-    server: WSGIServer = make_server("0.0.0.0", port, answer, handler_class=_QuietHandler)  # noqa: S104 - for scrapes
+    try:
+        server: WSGIServer = make_server("0.0.0.0", port, answer, handler_class=_QuietHandler)  # noqa: S104 - for scrapes
+    except OSError as error:
+        raise Misconfigured(f"RINGTRUE_METRICS_PORT={port}: {error.strerror}; choose a free port") from error
     thread = threading.Thread(target=server.serve_forever, name="telemetry", daemon=True)
     thread.start()
 

@@ -15,6 +15,7 @@ from rich.markup import escape
 from ringtrue.cli.run import follow, running, wait
 from ringtrue.cli.summary import results_of, show_failures, verdict_table
 from ringtrue.console import news, output
+from ringtrue.errors import WrongUse
 from ringtrue.local import data_folder
 from ringtrue.resources import resource
 from ringtrue.settings import Settings, load_settings
@@ -41,6 +42,7 @@ def demo(
     configure_logging(settings.log_level)
     recordings = Path(settings.source)
     say = news()
+    _must_be_ours(settings.data_dir)
     with data_folder(settings):
         for left in settings.data_dir.iterdir():
             if left.is_dir():
@@ -101,6 +103,11 @@ def write_reports(settings: Settings, folder: Path) -> None:
     """The reports of every manifest, as `ringtrue report` writes them."""
     command = [sys.executable, "-m", "ringtrue", "report", "--out", str(folder)]
     subprocess.run(command, env=settings.environment(), check=True, capture_output=True)  # noqa: S603 - our own
+
+
+def _must_be_ours(folder: Path) -> None:
+    if folder.exists() and any(folder.iterdir()) and not (folder / "run.lock").exists():
+        raise WrongUse(f"{folder} is no folder of a former demo: set RINGTRUE_DATA_DIR to another folder")
 
 
 def _settings(settings: Settings) -> Settings:

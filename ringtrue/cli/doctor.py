@@ -5,7 +5,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 from ringtrue import __version__
 from ringtrue.console import output
 from ringtrue.database import check_schema, open_database, reading
-from ringtrue.errors import RingtrueError
+from ringtrue.errors import Away, RingtrueError
 from ringtrue.resources import resource
 from ringtrue.service import Context, known_services, load_service, open_log
 from ringtrue.settings import Settings, load_settings
@@ -33,17 +33,19 @@ class Check:
     name: str
     ok: bool
     said: str
+    away: bool = False
 
 
 @app.command("doctor")
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
-    """Checks settings, disk, log, database, source, model and services. Exit code 1: something is wrong."""
+    """Checks settings, disk, log, database, source, model and services. Exit code 1: something is
+    wrong; 3: a server is away."""
     settings = load_settings()
     checks = list(examine(settings))
     if as_json:
-        document = {"settings": settings.model_dump(mode="json"), "checks": [asdict(check) for check in checks]}
+        document = {"settings": shown(settings), "checks": [asdict(check) for check in checks]}
         typer.echo(json.dumps(document, ensure_ascii=False))
     else:
         table = Table(title=f"ringtrue {__version__}", title_justify="left")
@@ -52,7 +54,19 @@ def doctor(
         for check in checks:
             table.add_row("[green]ok[/]" if check.ok else "[red]no[/]", check.name, check.said)
         output().print(table)
-    sys.exit(0 if all(check.ok for check in checks) else 1)
+        changed = {
+            name: value for name, value in shown(settings).items() if value != shown(Settings.model_construct())[name]
+        }
+        output().print(f"settings that differ from their defaults: {json.dumps(changed) if changed else 'none'}")
+    sys.exit(3 if any(check.away for check in checks) else 0 if all(check.ok for check in checks) else 1)
+
+
+def shown(settings: Settings) -> dict[str, Any]:
+    """The settings, secrets hidden."""
+    document = settings.model_dump(mode="json")
+    if settings.database.url:
+        document["database"]["url"] = make_url(settings.database.url).render_as_string(hide_password=True)
+    return document
 
 
 def examine(settings: Settings) -> Iterator[Check]:
@@ -70,7 +84,7 @@ def examine(settings: Settings) -> Iterator[Check]:
         try:
             yield Check(name, True, look(settings))
         except (RingtrueError, OSError, ImportError, ValueError) as error:
-            yield Check(name, False, str(error))
+            yield Check(name, False, str(error), away=isinstance(error, Away))
 
 
 def _disk(settings: Settings) -> str:

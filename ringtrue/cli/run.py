@@ -1,5 +1,6 @@
 """`ringtrue run`: all stages on one machine, over a folder or a bucket."""
 
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +23,7 @@ from ringtrue.cli.summary import summarise
 from ringtrue.console import news
 from ringtrue.database import open_database, upgrade
 from ringtrue.errors import WrongUse
-from ringtrue.local import STAGES, Pipeline, data_folder
+from ringtrue.local import STAGES, Pipeline, belongs_to, data_folder
 from ringtrue.service import open_log
 from ringtrue.settings import Settings, load_settings
 from ringtrue.storage import open_store
@@ -51,6 +52,7 @@ def run(
     """
     settings = with_source(load_settings(), source)
     configure_logging(settings.log_level)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stop as Ctrl-C does, also as process 1 of a container
     with running(settings, once=once) as (pipeline, log), follow(log, pipeline) as show:
         try:
             wait(pipeline, log, show, until=pipeline.idle if once else lambda: False)
@@ -70,19 +72,25 @@ def with_source(settings: Settings, source: str) -> Settings:
     if not source:
         raise WrongUse("which recordings? Name a folder or s3://bucket/prefix, or set RINGTRUE_SOURCE")
     open_store(source, settings.s3)
+    data_dir = settings.data_dir.resolve()
     if "://" not in source:
         source = str(Path(source).resolve())
-    return settings.model_copy(update={"source": source, "data_dir": settings.data_dir.resolve()})
+        if data_dir.is_relative_to(source):
+            raise WrongUse(
+                f"the data folder {data_dir} lies among the recordings: set RINGTRUE_DATA_DIR to a place outside"
+            )
+    return settings.model_copy(update={"source": source, "data_dir": data_dir})
 
 
 @contextmanager
 def running(settings: Settings, *, once: bool) -> Iterator[tuple[Pipeline, Log]]:
     """The stages, running."""
-    with data_folder(settings):
+    with data_folder(settings) as lock:
         engine = open_database(settings.database_url)
         upgrade(engine)
         engine.dispose()
         log = open_log(settings)
+        belongs_to(settings, lock, log)
         pipeline = Pipeline(settings, log, once=once)
         pipeline.start()
         try:

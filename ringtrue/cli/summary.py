@@ -37,6 +37,7 @@ def summarise(settings: Settings) -> int:
     with reading(engine) as connection:
         counts = books(connection)
         orders = [case_document(case) for case in find_cases(connection, limit=_MOST)]
+        waiting = find_cases(connection, standing=["pending"], limit=_MOST)
         failures = failures_document(connection)
     engine.dispose()
     console = output()
@@ -45,9 +46,9 @@ def summarise(settings: Settings) -> int:
     if sum(counts.verdicts.values()) > len(orders):
         console.print(f"... and {sum(counts.verdicts.values()) - len(orders)} more: ringtrue orders")
     show_failures(console, failures)
-    for order in orders:
-        for reason in order["waiting_for"]:
-            console.print(f"[cyan]{order['order']} waits:[/] {escape(reason)}", highlight=False)
+    for case in waiting:
+        for reason in case.waiting_for:
+            console.print(f"[cyan]{case.order.number} waits:[/] {escape(reason)}")
     console.print(
         f"{counts.registered} calls: {counts.finished} finished, {counts.failed} failed, {counts.in_flight} in flight, "
         f"{counts.not_wanted} not wanted; {counts.unassigned} without a client number"

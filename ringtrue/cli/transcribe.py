@@ -40,6 +40,8 @@ def transcribe(
 
     Exit code 1: a file could not be transcribed; the message says why.
     """
+    if engine not in ("", "ctc", "stub"):
+        raise WrongUse(f"--engine {engine!r} is not known; ctc or stub")
     if form not in ("text", "srt", "vtt", "json"):
         raise WrongUse(f"--format {form!r} is not known; text, srt, vtt or json")
     missing = [str(path) for path in files if not path.is_file()]

@@ -25,6 +25,8 @@ def open_store(url: str, s3: S3Settings) -> Source:
     Raises:
         StorageMisconfigured: The folder does not exist, or the URL names no bucket.
     """
+    if not url:
+        raise StorageMisconfigured("RINGTRUE_SOURCE is not set; a folder or s3://bucket/prefix is expected")
     if url.startswith(_S3_SCHEME):
         from ringtrue.storage.s3 import S3Store  # its SDK is slow to import, and folders do not need it
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 from ringtrue.streaming.embedded_file import RECORD_COLUMNS, SCHEMA, LogFile, append, record_of
 from ringtrue.streaming.embedded_member import EmbeddedMember
+from ringtrue.streaming.embedded_retention import tidy
 from ringtrue.streaming.embedded_sqlite import away, connect, transaction
 from ringtrue.streaming.port import LogMismatch, Member, Outgoing, Record, Subscription
 from ringtrue.streaming.topics import Topic
-from ringtrue.times import now_ms
 
 _FORMAT = "1"
 
@@ -111,23 +111,8 @@ class EmbeddedLog:
 
     def tidy(self) -> int:
         """Removes what retention and compaction let go; the number of records removed."""
-        now = now_ms()
-        removed = 0
-        with self._lock, transaction(self._connection):
-            for topic, cleanup, retention_ms, once_read in self._connection.execute("SELECT * FROM topics").fetchall():
-                if cleanup == "compact":
-                    # seq < the youngest of the key, and old enough: it has been superseded
-                    statement = """DELETE FROM records WHERE topic = :topic AND timestamp_ms < :before AND seq NOT IN
-                                   (SELECT max(seq) FROM records WHERE topic = :topic GROUP BY partition, key)"""
-                elif once_read:
-                    statement = """DELETE FROM records WHERE topic = :topic AND (timestamp_ms < :before OR offset <
-                                   (SELECT min(next_offset) FROM positions p
-                                    WHERE p.topic = records.topic AND p.partition = records.partition))"""
-                else:
-                    statement = "DELETE FROM records WHERE topic = :topic AND timestamp_ms < :before"
-                cursor = self._connection.execute(statement, {"topic": topic, "before": now - retention_ms})
-                removed += cursor.rowcount
-        return removed
+        with closing(connect(self._file.path)) as connection:
+            return tidy(connection, self.partitions)
 
     def close(self) -> None:
         """Closes the file."""

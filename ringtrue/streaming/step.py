@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import structlog
 from sortedcontainers import SortedDict
 
 from ringtrue import __version__
@@ -21,6 +22,8 @@ from ringtrue.streaming.topics import Topic, dead_letters
 from ringtrue.streaming.trace import TRACEPARENT, trace_id, traceparent
 
 T = TypeVar("T")
+
+_log = structlog.get_logger()
 
 #: Message fields that also stand in headers, so that a record whose bytes cannot be read can still be answered.
 _HEADER_FIELDS = ("call_id", "run", "index", "total")
@@ -199,6 +202,16 @@ class Step:
             event_time_ms=self.now_ms,
         )
         self.send(dead_letters(service), letter.subject, letter)
+        # Without the message, which may quote numbers or words of people.
+        _log.warning(
+            "refused",
+            worker=letter.worker,
+            error=letter.error,
+            call_id=letter.call_id,
+            run=letter.run,
+            trace_id=self.trace,
+            source=f"{letter.topic}/{letter.partition}/{letter.offset}",
+        )
 
     def attempt(self, handle: Callable[["Step"], None], refused: Callable[["Step", BadRecord], None]) -> None:
         """Runs `handle`; when it finds the record bad, drops what it had gathered, refuses and answers instead."""

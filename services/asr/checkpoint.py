@@ -15,8 +15,9 @@ from typing import Any
 
 import torch
 from transformers import Wav2Vec2BertForCTC, Wav2Vec2CTCTokenizer
+from transformers.utils.logging import disable_progress_bar
 
-from services.asr import frontend
+from services.asr import attention, frontend
 from services.asr.collapse import Vocabulary
 from services.asr.engine import CheckpointError
 
@@ -135,6 +136,8 @@ def _tokenizer(folder: Path) -> Wav2Vec2CTCTokenizer:
 
 
 def _network(folder: Path) -> Wav2Vec2BertForCTC:
+    attention.install()
+    disable_progress_bar()  # a service's standard error is its log
     try:
         loaded: Any = Wav2Vec2BertForCTC.from_pretrained(
             folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True

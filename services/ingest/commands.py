@@ -5,7 +5,7 @@ import sys
 import threading
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -19,8 +19,11 @@ from ringtrue.settings import Settings, load_settings
 from ringtrue.storage import open_store
 from ringtrue.telemetry import configure_logging
 from services.ingest.listing import Listed, Lister
-from services.ingest.manifests.layouts import load_layouts
-from services.ingest.manifests.manifest import Manifest, UnreadableManifest, as_json, read_manifest
+
+if TYPE_CHECKING:
+    from services.ingest.manifests.manifest import Manifest
+
+# What needs the ingest extra is imported where it is used: the command line must load without it.
 
 app = typer.Typer()
 orders = typer.Typer()
@@ -95,6 +98,9 @@ def check(
 
     Exit code 1: a manifest cannot be read, or a row of one is refused.
     """
+    from services.ingest.manifests.layouts import load_layouts
+    from services.ingest.manifests.manifest import UnreadableManifest, as_json, read_manifest
+
     settings = load_settings()
     processed = processed_day(day or settings.ingest.manifest_day)
     layouts = load_layouts(settings.ingest.layouts)
@@ -129,7 +135,7 @@ def processed_day(text: str) -> date | None:
         raise WrongUse(f"the day {text!r} is not of the form YYYY-MM-DD") from error
 
 
-def _show(manifest: Manifest, path: Path, settings: Settings) -> None:
+def _show(manifest: "Manifest", path: Path, settings: Settings) -> None:
     console = output()
     table = Table(title=f"{path.name}: {manifest.kind} {manifest.category}, day {manifest.day}", title_justify="left")
     for heading in ("row", "order", "client", "ordered", "suspended", "calls count from", "motif"):
