@@ -23,8 +23,8 @@ from ringtrue.streaming.topics import MANIFESTS_SEEN, READ_BY, RECORDINGS_SEEN
 
 LIGHT = ("ingest", "assembler", "classifier", "compliance", "archive")
 #: A child that dies so often in a row, each time within `_SOON_S` of its start, is not started again. More often than
-#: the tries after which a record that kills a worker is refused.
-_DEATHS_IN_A_ROW = 8
+#: a few records need, each of which kills its worker four times before it is refused.
+_DEATHS_IN_A_ROW = 20
 _SOON_S = 60.0
 _GRACE_S = 20.0
 #: Exit codes of the command line that say what to do.

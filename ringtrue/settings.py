@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from ringtrue.errors import Misconfigured
 
@@ -160,7 +160,10 @@ def load_settings() -> Settings:
     except ValidationError as error:
         for item in error.errors():
             name = _PREFIX + "__".join(str(part).upper() for part in item["loc"])
-            problems.append(f"{name}={item['input']!r}: {item['msg']}")
+            if item["type"] != "extra_forbidden":  # named by _unknown_names already; its value may be a secret
+                problems.append(f"{name}={item['input']!r}: {item['msg']}")
+    except SettingsError as error:
+        problems.append(f"{error}; a group is set by its parts, such as RINGTRUE_LOG__PARTITIONS")
     else:
         if not problems:
             return settings

@@ -14,6 +14,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import structlog
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, make_wsgi_app
+from prometheus_client.exposition import ThreadingWSGIServer
 from structlog.tracebacks import ExceptionDictTransformer
 
 from ringtrue.errors import Misconfigured
@@ -111,7 +112,7 @@ def serve(port: int, healths: Iterable[Health]) -> Callable[[], None]:
         return ["\n".join([*(bad or ["ok"]), ""]).encode()]
 
     try:
-        server: WSGIServer = make_server("0.0.0.0", port, answer, handler_class=_QuietHandler)  # noqa: S104 - for scrapes
+        server: WSGIServer = make_server("0.0.0.0", port, answer, ThreadingWSGIServer, _QuietHandler)  # noqa: S104 - scrapes
     except OSError as error:
         raise Misconfigured(f"RINGTRUE_METRICS_PORT={port}: {error.strerror}; choose a free port") from error
     thread = threading.Thread(target=server.serve_forever, name="telemetry", daemon=True)

@@ -87,7 +87,8 @@ def round_trip(samples: Wave, rate_hz: int, codec: str) -> Wave:
 def segment(
     seed: str,
     *,
-    test: bool = False,
+    held_out_sentences: bool = False,
+    held_out_voices: bool = False,
     codec: str | None = None,
     rate_hz: int | None = None,
     random_share: float = RANDOM_SHARE,
@@ -97,10 +98,11 @@ def segment(
 
     Args:
         seed: anything; decides all that is not given.
-        test: takes held-out templates and voices.
+        held_out_sentences: takes sentences of templates that are never trained on.
+        held_out_voices: takes voices that are never trained on.
         codec: one of `CODECS`.
         rate_hz: 8000 or 16000.
-        random_share: how many of the sentences are random words (or, but for a test, fragments), 0..1.
+        random_share: how many of the sentences are random words (or, in training, fragments), 0..1.
         most_turns: how many sentences at most.
     """
     rng = random.Random(seed)
@@ -111,7 +113,7 @@ def segment(
         codec = rng.choices(list(CODECS), CODEC_WEIGHTS)[0]
     if codec == "gsm" and rate_hz != 8_000:
         codec = "none"
-    speakers = [_speaker(rng, test=test) for _ in range(2)]
+    speakers = [_speaker(rng, held_out=held_out_voices) for _ in range(2)]
     turns = min(most_turns, rng.choices([1, 2, 3, 4, 5, 7], [50, 24, 12, 7, 4, 3])[0])
     parts: list[Wave] = [_silence(rng, rate_hz, 1.0)]
     if rng.random() < 0.06:
@@ -119,7 +121,7 @@ def segment(
     words: list[str] = []
     length = 0
     for turn in range(turns):
-        text = _sentence(rng, random_share, test=test)
+        text = _sentence(rng, random_share, held_out=held_out_sentences)
         voice, speed, pitch, gain = speakers[turn % 2 if rng.random() < 0.8 else 0]
         wave, from_hz = speak(text, voice, speed, pitch)
         wave = _scaled(_at_rate(wave, from_hz, rate_hz), gain)
@@ -167,15 +169,15 @@ def _shard(folder: Path, name: str, count: int, random_share: float, most_turns:
     return partial_path.rename(path)
 
 
-def _sentence(rng: random.Random, random_share: float, *, test: bool) -> str:
+def _sentence(rng: random.Random, random_share: float, *, held_out: bool) -> str:
     if rng.random() < random_share:
-        return sentences.random_words(rng) if test or rng.random() < 0.5 else sentences.fragments(rng)
-    text = sentences.domain_sentence(rng, held_out=test)
+        return sentences.random_words(rng) if held_out or rng.random() < 0.5 else sentences.fragments(rng)
+    text = sentences.domain_sentence(rng, held_out=held_out)
     return text if rng.random() < 0.7 else sentences.label(text)
 
 
-def _speaker(rng: random.Random, *, test: bool) -> tuple[str, int, int, float]:
-    variant = rng.choice(TEST_VOICES if test else VOICES)
+def _speaker(rng: random.Random, *, held_out: bool) -> tuple[str, int, int, float]:
+    variant = rng.choice(TEST_VOICES if held_out else VOICES)
     voice = rng.choice(LANGUAGES) + (f"+{variant}" if variant else "")
     return voice, rng.randint(130, 190), rng.randint(30, 70), rng.uniform(-6, 0)
 

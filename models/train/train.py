@@ -97,7 +97,7 @@ def monitor_set(count: int) -> list[Example]:
     """Unseen templates and voices, to watch the training; the measured test set is another (`evaluate.py`)."""
     examples = []
     for index in range(count):
-        piece = corpus.segment(f"monitor-{index}", test=True)
+        piece = corpus.segment(f"monitor-{index}", held_out_sentences=True, held_out_voices=True)
         heard = frontend.log_mel(frontend.resample(piece.samples, piece.rate_hz))
         examples.append(Example(heard.numpy().astype(np.float16), piece.text))
     return examples

@@ -241,12 +241,11 @@ def test_tidying_much_takes_the_file_in_small_bites_only(log: EmbeddedLog, monke
     log.append([Outgoing("in", b"key", b"x", timestamp_ms=1) for _ in range(8)])
     onlooker = connect(log._file.path)
     held = list[int]()
-    tidy_transaction = embedded_retention.transaction
 
     @contextmanager
     def watched(connection: sqlite3.Connection) -> Iterator[None]:
         held.append(onlooker.execute("SELECT count(*) FROM records").fetchone()[0])
-        with tidy_transaction(connection):
+        with transaction(connection):
             yield
 
     monkeypatch.setattr(embedded_retention, "transaction", watched)
