@@ -5,6 +5,7 @@ again; the log hands out again what it had not committed. A folder of data belon
 """
 
 import fcntl
+import json
 import signal
 import subprocess
 import sys
@@ -170,7 +171,16 @@ class Pipeline:
 
     def _last_words(self) -> str:
         lines = Path(self._output.name).read_text(encoding="utf-8", errors="replace").splitlines()
-        return "\n".join(lines[-5:])
+        return "\n".join(_in_words(line) for line in lines[-3:])
+
+
+def _in_words(line: str) -> str:
+    """A line of the log: what a JSON line says in a few words, anything else as it is."""
+    try:
+        said = json.loads(line)
+        return f"{said['worker']}: {said.get('reason') or said['event']}"
+    except (ValueError, KeyError, TypeError):
+        return line
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import argparse
 import io
 import random
 import subprocess
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -93,6 +94,7 @@ def segment(
     rate_hz: int | None = None,
     random_share: float = RANDOM_SHARE,
     most_turns: int = 7,
+    accept: Callable[[str], bool] = bool,
 ) -> Piece:
     """One labelled segment, the same for the same seed.
 
@@ -104,6 +106,7 @@ def segment(
         rate_hz: 8000 or 16000.
         random_share: how many of the sentences are random words (or, in training, fragments), 0..1.
         most_turns: how many sentences at most.
+        accept: draws sentences until it takes one.
     """
     rng = random.Random(seed)
     noise_source = np.random.default_rng(rng.getrandbits(64))
@@ -122,6 +125,8 @@ def segment(
     length = 0
     for turn in range(turns):
         text = _sentence(rng, random_share, held_out=held_out_sentences)
+        while not accept(sentences.label(text)):
+            text = _sentence(rng, random_share, held_out=held_out_sentences)
         voice, speed, pitch, gain = speakers[turn % 2 if rng.random() < 0.8 else 0]
         wave, from_hz = speak(text, voice, speed, pitch)
         wave = _scaled(_at_rate(wave, from_hz, rate_hz), gain)

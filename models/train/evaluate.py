@@ -1,32 +1,34 @@
-"""Word error rates of a checkpoint by codec, through the engine itself, on speech that it never trained on."""
+"""Word error rates of a checkpoint by codec, through the engine itself, on sentences that were never trained on."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import corpus
+import numpy as np
 from scoring import word_errors
 
 from services.asr.engine import Engine, Segment, load_engine
 
-#: What each column is measured on: whether templates are held-out ones, whether voices are. No sentence was trained on.
-SETS = {
-    "new sentences, trained voices": (False, False),
-    "new sentences, held-out voices": (False, True),
-    "sentences of held-out templates, held-out voices": (True, True),
-}
+#: What each column is measured on, always with held-out voices: whether the sentences' templates are held-out ones too.
+SETS = {"unseen sentences, held-out voices": False, "unseen templates, held-out voices": True}
+#: Sentences in one segment. With more, too few segments of short templates could be made of unseen sentences only.
+MOST_TURNS = 3
 
 
-def evaluate(model: str, count: int) -> None:
+def evaluate(model: str, work: Path, count: int) -> None:
     """Prints a Markdown table: `count` segments for every codec and set, the same speech for each codec."""
     engine = load_engine("ctc", model, "cpu")
+    unseen = never_in(work)
     print(f"| codec | {' | '.join(SETS)} |\n|---|{'---|' * len(SETS)}")
     totals = dict.fromkeys(SETS, (0, 0))
     for codec in corpus.CODECS:
         cells = []
         for name, held_out in SETS.items():
-            errors, words = _errors(engine, codec, count, *held_out)
+            errors, words = _errors(engine, codec, count, unseen, held_out_sentences=held_out)
             totals[name] = (totals[name][0] + errors, totals[name][1] + words)
             cells.append(f"{100 * errors / words:.1f} %")
         print(f"| {codec} | {' | '.join(cells)} |", flush=True)
@@ -34,15 +36,29 @@ def evaluate(model: str, count: int) -> None:
     print(f"| words | {' | '.join(str(words) for _, words in totals.values())} |")
 
 
-def _errors(engine: Engine, codec: str, count: int, sentences: bool, voices: bool) -> tuple[int, int]:
+def never_in(work: Path) -> Callable[[str], bool]:
+    """Whether a sentence stands nowhere in the corpora that were trained on, not even within a longer one."""
+    shards = sorted(work.glob("*.npz"))
+    if not shards:
+        sys.exit(f"no corpus in {work}: make it first (README.md), so that its sentences can be left out of the test")
+    texts = [f" {text} " for path in shards for text in np.load(path)["texts"].tolist()]
+    spoken = "\n".join(texts)
+    return lambda sentence: f" {sentence} " not in spoken
+
+
+def _errors(
+    engine: Engine, codec: str, count: int, unseen: Callable[[str], bool], *, held_out_sentences: bool
+) -> tuple[int, int]:
     pieces = [
         corpus.segment(
             f"test-{i}",
-            held_out_sentences=sentences,
-            held_out_voices=voices,
+            held_out_sentences=held_out_sentences,
+            held_out_voices=True,
             codec=codec,
             rate_hz=8_000,
             random_share=0.0,
+            most_turns=MOST_TURNS,
+            accept=unseen,
         )
         for i in range(count)
     ]
@@ -52,8 +68,10 @@ def _errors(engine: Engine, codec: str, count: int, sentences: bool, voices: boo
 
 
 if __name__ == "__main__":
+    here = Path(__file__).parent
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default=str(Path(__file__).parents[1] / "demo"))
+    parser.add_argument("--model", default=str(here.parent / "demo"))
+    parser.add_argument("--work", type=Path, default=here / "work" / "corpus", help="the corpora that were trained on")
     parser.add_argument("--count", type=int, default=50, help="segments for every codec and set")
     arguments = parser.parse_args()
-    evaluate(arguments.model, arguments.count)
+    evaluate(arguments.model, arguments.work, arguments.count)

@@ -120,3 +120,16 @@ def test_files_are_transcribed_to_text_and_subtitles(desk: Desk) -> None:
     assert "-->" in done.stdout
     refused = desk.ringtrue("transcribe", str(desk.source / "crc_adsl_2026-11-18.csv"))
     assert refused.returncode == 1
+
+
+def test_a_model_that_is_not_there_ends_a_run_with_a_message(desk: Desk) -> None:
+    recording = str(desk.source / "calls" / "0600000002-1000.wav")
+    done = desk.ringtrue("transcribe", recording, "--engine", "ctc", "--model", "no-such-folder")
+    assert done.returncode == 2
+    assert "no-such-folder: no such folder" in done.stderr
+
+
+def test_the_data_folder_may_not_lie_among_the_recordings(desk: Desk) -> None:
+    done = Desk(desk.source, desk.source / "data").ringtrue("run", str(desk.source), "--once")
+    assert done.returncode == 2
+    assert "RINGTRUE_DATA_DIR" in done.stderr
