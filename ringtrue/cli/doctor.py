@@ -137,7 +137,9 @@ def _service(name: str) -> Callable[[Settings], str]:
     def look(settings: Settings) -> str:
         log = open_log(settings)
         try:
-            workers = load_service(name).workers(Context(settings, log))
+            # Whether it can be made does not hang on which recordings it is for.
+            source = settings.source or str(settings.data_dir)
+            workers = load_service(name).workers(Context(settings.model_copy(update={"source": source}), log))
         finally:
             log.close()
         return ", ".join(worker.name for worker in workers)
