@@ -1,10 +1,11 @@
-"""Word error rates of a checkpoint by codec, through the engine itself, on sentences that were never trained on."""
+"""Word error rates of a checkpoint by codec, through the engine itself, on voices that were never trained on."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import corpus
@@ -13,8 +14,27 @@ from scoring import word_errors
 
 from services.asr.engine import Engine, Segment, load_engine
 
-#: What each column is measured on, always with held-out voices: whether the sentences' templates are held-out ones too.
-SETS = {"unseen sentences, held-out voices": False, "unseen templates, held-out voices": True}
+
+@dataclass(frozen=True, slots=True)
+class TestSet:
+    """What one column is measured on; the voices are held-out ones in each.
+
+    Attributes:
+        held_out_templates: Sentences of templates that were never trained on.
+        unseen: Only sentences that stand nowhere in what was trained on, not even within a longer one.
+        random_share: How many of the sentences are words in no order.
+    """
+
+    held_out_templates: bool
+    unseen: bool
+    random_share: float
+
+
+SETS = {
+    "new draws, a third words in no order": TestSet(held_out_templates=False, unseen=False, random_share=0.35),
+    "sentences never trained on": TestSet(held_out_templates=False, unseen=True, random_share=0.0),
+    "templates never trained on": TestSet(held_out_templates=True, unseen=True, random_share=0.0),
+}
 #: Sentences in one segment. With more, too few segments of short templates could be made of unseen sentences only.
 MOST_TURNS = 3
 
@@ -27,8 +47,8 @@ def evaluate(model: str, work: Path, count: int) -> None:
     totals = dict.fromkeys(SETS, (0, 0))
     for codec in corpus.CODECS:
         cells = []
-        for name, held_out in SETS.items():
-            errors, words = _errors(engine, codec, count, unseen, held_out_sentences=held_out)
+        for name, test in SETS.items():
+            errors, words = _errors(engine, codec, count, test, unseen)
             totals[name] = (totals[name][0] + errors, totals[name][1] + words)
             cells.append(f"{100 * errors / words:.1f} %")
         print(f"| {codec} | {' | '.join(cells)} |", flush=True)
@@ -46,19 +66,17 @@ def never_in(work: Path) -> Callable[[str], bool]:
     return lambda sentence: f" {sentence} " not in spoken
 
 
-def _errors(
-    engine: Engine, codec: str, count: int, unseen: Callable[[str], bool], *, held_out_sentences: bool
-) -> tuple[int, int]:
+def _errors(engine: Engine, codec: str, count: int, test: TestSet, unseen: Callable[[str], bool]) -> tuple[int, int]:
     pieces = [
         corpus.segment(
             f"test-{i}",
-            held_out_sentences=held_out_sentences,
+            held_out_sentences=test.held_out_templates,
             held_out_voices=True,
             codec=codec,
             rate_hz=8_000,
-            random_share=0.0,
+            random_share=test.random_share,
             most_turns=MOST_TURNS,
-            accept=unseen,
+            accept=unseen if test.unseen else bool,
         )
         for i in range(count)
     ]
