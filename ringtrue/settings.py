@@ -33,10 +33,48 @@ class _Group(BaseModel):
 
 
 class LogSettings(_Group):
-    """The embedded log: one SQLite file in the data folder."""
+    """The log, whichever it is: partitions of every topic, how long a silent member keeps its own, the largest record.
+
+    The embedded log is one SQLite file in the data folder; `KafkaSettings` name another one.
+    """
 
     partitions: Annotated[int, Field(ge=1, le=64)] = 4
     session_timeout_s: Annotated[float, Field(gt=0)] = 15.0
+    #: Key, value and headers of a record that a worker writes. Kafka's own default, less its framing.
+    max_record_bytes: Annotated[int, Field(ge=10_000, le=100_000_000)] = 1_000_000
+
+
+class KafkaSettings(_Group):
+    """A Kafka cluster to use instead of the embedded log.
+
+    `topic_prefix` stands before the names of topics, groups and transactional ids, so that several deployments may
+    share a cluster. `deadline_s` is how long a call is tried again while brokers are away, before the turn is dropped.
+    """
+
+    bootstrap_servers: str = ""
+    topic_prefix: Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]*$")] = ""
+    security_protocol: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = "plaintext"
+    sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = "SCRAM-SHA-512"
+    sasl_username: str = ""
+    sasl_password: SecretStr = SecretStr("")
+    ssl_ca_file: Path | None = None
+    ssl_certificate_file: Path | None = None
+    ssl_key_file: Path | None = None
+    ssl_key_password: SecretStr = SecretStr("")
+    compression: Literal["lz4", "zstd", "snappy", "gzip", "none"] = "lz4"
+    max_poll_interval_s: Annotated[float, Field(ge=1)] = 300.0
+    transaction_timeout_s: Annotated[float, Field(ge=1, le=900)] = 20.0
+    deadline_s: Annotated[float, Field(ge=1)] = 60.0
+    queued_kb: Annotated[int, Field(ge=1, le=2_097_151)] = 16_384
+
+
+class SchemaRegistrySettings(_Group):
+    """A Confluent schema registry; without a URL messages name their schema by its fingerprint."""
+
+    url: str = ""
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    ssl_ca_file: Path | None = None
 
 
 class DatabaseSettings(_Group):
@@ -106,6 +144,8 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     log: LogSettings = LogSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    schema_registry: SchemaRegistrySettings = SchemaRegistrySettings()
     database: DatabaseSettings = DatabaseSettings()
     s3: S3Settings = S3Settings()
     ingest: IngestSettings = IngestSettings()
