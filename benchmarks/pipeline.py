@@ -109,7 +109,7 @@ def measure(folder: Path, calls: int) -> Run:
     if done.returncode != 0:
         sys.exit(f"the run of {calls} calls ended with {done.returncode}:\n{done.stderr.decode()[-2000:]}")
     log = EmbeddedLog(data / "log.sqlite")
-    segments = log.ends()["segments.transcribed"]
+    segments = log.ends(["segments.transcribed"])["segments.transcribed"]
     log.close()
     return Run(
         calls,

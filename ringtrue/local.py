@@ -212,8 +212,7 @@ def belongs_to(settings: Settings, lock: IO[str], log: Log) -> None:
     """
     lock.seek(0)
     source = lock.read().strip()
-    ends = log.ends()
-    used = any(ends.get(topic.name) for topic in (RECORDINGS_SEEN, MANIFESTS_SEEN))
+    used = any(log.ends((RECORDINGS_SEEN.name, MANIFESTS_SEEN.name)).values())
     if used and source != settings.source:
         raise Misconfigured(
             f"{settings.data_dir} holds the calls of {source}, not of {settings.source}: "

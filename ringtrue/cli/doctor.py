@@ -20,6 +20,7 @@ from ringtrue.resources import resource
 from ringtrue.service import Context, known_services, load_service, open_log
 from ringtrue.settings import Settings, load_settings
 from ringtrue.storage import open_store
+from ringtrue.streaming.topics import TOPICS
 
 app = typer.Typer()
 
@@ -100,7 +101,8 @@ def _disk(settings: Settings) -> str:
 def _log(settings: Settings) -> str:
     log = open_log(settings)
     try:
-        return f"embedded, {settings.log_path}, {log.partitions} partitions, {sum(log.ends().values())} records so far"
+        records = sum(log.ends([topic.name for topic in TOPICS]).values())
+        return f"embedded, {settings.log_path}, {log.partitions} partitions, {records} records so far"
     finally:
         log.close()
 

@@ -35,6 +35,7 @@ app = typer.Typer()
 _LOOK_EVERY_S = 0.1
 _SAY_EVERY_S = 5.0
 _TIDY_EVERY_S = 60.0
+_WATCHED = tuple(stage.topic for stage in STAGES)
 
 
 @app.command("run")
@@ -118,7 +119,7 @@ def wait(pipeline: Pipeline, log: Log, show: Callable[[], None], until: Callable
 def follow(log: Log, pipeline: Pipeline) -> Iterator[Callable[[], None]]:
     """Shows each stage's count on standard error: live bars on a terminal, a line now and then elsewhere."""
     console = news()
-    start = dict(log.ends())
+    start = dict(log.ends(_WATCHED))
     for (group, topic), left in pipeline.backlog().items():
         if any((stage.group, stage.topic) == (group, topic) for stage in STAGES):
             start[topic] -= left
@@ -147,7 +148,7 @@ def follow(log: Log, pipeline: Pipeline) -> Iterator[Callable[[], None]]:
 
 def counts(log: Log, pipeline: Pipeline, start: Mapping[str, int]) -> dict[str, tuple[int, int]]:
     """Per stage, how many records it has handled since `start`, and of how many."""
-    backlog, ends = pipeline.backlog(), log.ends()
+    backlog, ends = pipeline.backlog(), log.ends(_WATCHED)
     totals = {stage: max(0, ends[stage.topic] - start.get(stage.topic, 0)) for stage in STAGES}
     return {stage.title: (max(0, total - backlog[stage.group, stage.topic]), total) for stage, total in totals.items()}
 

@@ -43,12 +43,12 @@ def status(
         counts = asdict(books(connection))
         waiting = find_cases(connection, standing=["pending"], limit=_MOST_WAITING)
     log = open_log(settings)
-    ends = log.ends()
+    ends = log.ends([topic.name for topic in TOPICS])
     log.close()
     document: dict[str, Any] = {
         "books": counts,
         "pending": [{"order": case.order.number, "waiting_for": list(case.waiting_for)} for case in waiting],
-        "records": {topic.name: ends.get(topic.name, 0) for topic in TOPICS},
+        "records": {topic.name: ends[topic.name] for topic in TOPICS},
     }
     if as_json:
         typer.echo(json.dumps(document, ensure_ascii=False))

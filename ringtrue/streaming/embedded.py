@@ -17,8 +17,8 @@ from pathlib import Path
 from ringtrue.streaming.embedded_file import RECORD_COLUMNS, SCHEMA, LogFile, append, record_of
 from ringtrue.streaming.embedded_member import EmbeddedMember
 from ringtrue.streaming.embedded_retention import tidy
-from ringtrue.streaming.embedded_sqlite import away, connect, transaction
 from ringtrue.streaming.port import LogMismatch, Member, Outgoing, Record, Subscription
+from ringtrue.streaming.sqlite import away, connect, transaction
 from ringtrue.streaming.topics import Topic
 
 _FORMAT = "1"
@@ -104,10 +104,11 @@ class EmbeddedLog:
         found = self._connection.execute(query, (topic, partition, position)).fetchone()[0]
         return end if found is None else int(found)
 
-    def ends(self) -> Mapping[str, int]:
+    def ends(self, topics: Sequence[str]) -> Mapping[str, int]:
         """How many records each topic has ever held."""
         with self._lock, away():
-            return dict(self._connection.execute("SELECT topic, sum(next_offset) FROM ends GROUP BY topic"))
+            held = dict(self._connection.execute("SELECT topic, sum(next_offset) FROM ends GROUP BY topic"))
+        return {topic: held.get(topic, 0) for topic in topics}
 
     def tidy(self) -> int:
         """Removes what retention and compaction let go; the number of records removed."""

@@ -13,8 +13,8 @@ import uuid
 from contextlib import suppress
 
 from ringtrue.streaming.embedded_file import LogFile
-from ringtrue.streaming.embedded_sqlite import transaction
 from ringtrue.streaming.port import Fenced, LogAway, PartitionsLost, Received, Subscription
+from ringtrue.streaming.sqlite import transaction
 from ringtrue.times import now_ms
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from ringtrue.streaming.embedded_pulse import Pulse
 from ringtrue.streaming.port import LogMismatch, Outgoing, Record
+from ringtrue.streaming.state_table import STATE_SCHEMA
 from ringtrue.times import now_ms
 
-SCHEMA = """
+SCHEMA = f"""{STATE_SCHEMA}
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS topics (
   topic TEXT PRIMARY KEY, cleanup TEXT NOT NULL, retention_ms INTEGER NOT NULL, once_read INTEGER NOT NULL
@@ -34,11 +35,6 @@ CREATE TABLE IF NOT EXISTS claims (
   grp TEXT NOT NULL, partition INTEGER NOT NULL, token TEXT, epoch INTEGER NOT NULL, note TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (grp, partition)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS state (
-  store TEXT NOT NULL, partition INTEGER NOT NULL, key TEXT NOT NULL, deadline_ms INTEGER, value BLOB NOT NULL,
-  PRIMARY KEY (store, partition, key)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS state_by_deadline ON state (store, partition, deadline_ms) WHERE deadline_ms IS NOT NULL;
 """
 
 #: The columns of `records` from which `record_of` makes a record.

@@ -7,9 +7,9 @@ import structlog
 
 from ringtrue.streaming.embedded_claims import Claims
 from ringtrue.streaming.embedded_file import RECORD_COLUMNS, LogFile, append, record_of
-from ringtrue.streaming.embedded_sqlite import away, connect, transaction
-from ringtrue.streaming.embedded_state import EmbeddedState
 from ringtrue.streaming.port import Commit, LogMismatch, PartitionsLost, Received, Record, Subscription
+from ringtrue.streaming.sqlite import away, connect, transaction
+from ringtrue.streaming.state_table import StateTable, apply_changes
 from ringtrue.times import now_ms
 
 _logger = structlog.get_logger()
@@ -83,17 +83,9 @@ class EmbeddedMember:
             self._check_claims(touched or set(self._claims.owned))
             append(self._connection, commit.outputs, self._log.partitions)
             group, store = self._subscription.group, self._subscription.state
-            for change in commit.changes:
-                if store is None:
-                    raise LogMismatch(f"the group {group} keeps no state: its subscription names no state topic")
-                place = (store, change.partition, change.key)
-                if change.value is None:
-                    self._connection.execute("DELETE FROM state WHERE store = ? AND partition = ? AND key = ?", place)
-                else:
-                    self._connection.execute(
-                        "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?)",
-                        (*place, change.deadline_ms, change.value),
-                    )
+            if commit.changes and store is None:
+                raise LogMismatch(f"the group {group} keeps no state: its subscription names no state topic")
+            apply_changes(self._connection, store or "", commit.changes)
             self._connection.executemany(
                 "INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)",
                 [(group, topic, number, offset) for (topic, number), offset in commit.positions.items()],
@@ -103,11 +95,11 @@ class EmbeddedMember:
                 [(note, group, number) for number, note in commit.notes.items()],
             )
 
-    def state(self, partition: int) -> EmbeddedState:
+    def state(self, partition: int) -> StateTable:
         """See the port."""
         if self._subscription.state is None:
             raise LogMismatch(f"the group {self._subscription.group} keeps no state")
-        return EmbeddedState(self._connection, self._subscription.state, partition)
+        return StateTable(self._connection, self._subscription.state, partition)
 
     def position(self, topic: str, partition: int) -> int:
         """See the port."""

@@ -9,8 +9,8 @@ import threading
 from contextlib import closing, suppress
 from pathlib import Path
 
-from ringtrue.streaming.embedded_sqlite import connect, transaction
 from ringtrue.streaming.port import LogAway
+from ringtrue.streaming.sqlite import connect, transaction
 from ringtrue.times import now_ms
 
 #: How often the members are said to be alive, and how often within a session at least.

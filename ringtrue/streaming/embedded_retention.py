@@ -7,7 +7,7 @@ never the latest again. Each bite is a short transaction of its own, so that no 
 import sqlite3
 from collections.abc import Sequence
 
-from ringtrue.streaming.embedded_sqlite import away, transaction
+from ringtrue.streaming.sqlite import away, transaction
 from ringtrue.times import now_ms
 
 #: Records removed in one transaction: some milliseconds.

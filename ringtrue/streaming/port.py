@@ -185,10 +185,17 @@ class Member(Protocol):
 
 
 class Log(Protocol):
-    """A connection to the log. Its id tells it from another log, so that positions kept elsewhere are not mixed up."""
+    """A connection to the log."""
 
-    id: str
     partitions: int
+
+    @property
+    def id(self) -> str:
+        """Tells this log from another one, so that positions kept elsewhere are not mixed up.
+
+        Raises:
+            LogAway: It cannot be asked.
+        """
 
     def create_topics(self, topics: Sequence[Topic]) -> None:
         """Creates the topics that are missing."""
@@ -203,10 +210,15 @@ class Log(Protocol):
         """Every record that the topic holds now, partition by partition."""
 
     def backlog(self, groups: Mapping[str, Sequence[str]]) -> Mapping[tuple[str, str], int]:
-        """Records that each group has still to commit, by (group, topic), as of one instant; 0 when none is left."""
+        """Records that each group has still to commit, by (group, topic), as of one instant.
 
-    def ends(self) -> Mapping[str, int]:
-        """How many records each topic has ever held."""
+        Never less than there were at that instant, and 0 when none was left; more where the log cannot count them
+        without reading.
+        """
+
+    def ends(self, topics: Sequence[str]) -> Mapping[str, int]:
+        """How many records each topic has ever held; more where the log counts its own records too. 0 for one that
+        never held any."""
 
     def tidy(self) -> int:
         """Removes what retention and compaction let go, where that is not the server's own work."""

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 _DAY_MS = 24 * 3600 * 1000
+#: A cache of a compacted topic that is older may have missed deletions. Half of how long a deletion is kept.
+CACHE_AGE_MS = 7 * _DAY_MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,9 @@ def test_no_more_records_come_than_asked_for(log: Log) -> None:
     write(log, *"vwxyz", partition=1)
     member = log.join(reads())
     assert len(take(member, 1, limit=1)) == 1
-    assert [len(member.receive(3, 1.0).records) for _ in range(3)] == [3, 3, 3]
+    counts = [len(member.receive(3, 1.0).records) for _ in range(9)]
+    assert max(counts) <= 3
+    assert sum(counts) == 9
 
 
 def test_a_backlog_is_handed_out_without_waiting_for_news(log: Log) -> None:
@@ -128,7 +130,7 @@ def test_a_position_beyond_the_end_of_the_log_is_an_error(log: Log) -> None:
     member = log.join(reads())
     take(member, 1)
     with pytest.raises(LogMismatch, match="beyond the end"):
-        member.seek("input", 0, 2)
+        member.seek("input", 0, 99)
 
 
 def test_a_committed_position_beyond_the_end_of_the_log_is_an_error(log: Log) -> None:

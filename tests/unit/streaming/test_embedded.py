@@ -11,11 +11,11 @@ import pytest
 from structlog.testing import capture_logs
 
 from ringtrue.messages import CallWanted
-from ringtrue.streaming import embedded_retention, embedded_sqlite
+from ringtrue.streaming import embedded_retention, sqlite
 from ringtrue.streaming.embedded import EmbeddedLog
 from ringtrue.streaming.embedded_member import EmbeddedMember
-from ringtrue.streaming.embedded_sqlite import connect, transaction
 from ringtrue.streaming.port import Commit, LogAway, LogMismatch, Outgoing, Record, Subscription
+from ringtrue.streaming.sqlite import connect, transaction
 from ringtrue.streaming.topics import TOPICS, Topic
 from tests.unit.streaming.tiny import CODEC, IN, Tiny, feed, left, names, open_tiny, run, until
 
@@ -113,7 +113,7 @@ def test_a_full_disk_is_waited_for_and_nothing_is_half_written(log: EmbeddedLog)
 
 
 def test_a_file_that_is_locked_for_long_is_away(log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded_sqlite, "_BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT_S", 0.05)
     member = member_of(log)
     log._connection.execute("BEGIN IMMEDIATE")
     with pytest.raises(LogAway, match="locked"):
@@ -123,7 +123,7 @@ def test_a_file_that_is_locked_for_long_is_away(log: EmbeddedLog, monkeypatch: p
 
 
 def test_a_worker_waits_while_the_file_is_locked(log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedded_sqlite, "_BUSY_TIMEOUT_S", 0.02)
+    monkeypatch.setattr(sqlite, "_BUSY_TIMEOUT_S", 0.02)
     feed(log, "a")
     worker = Tiny()
     locker = connect(log._file.path, any_thread=True)
@@ -156,7 +156,7 @@ def test_a_file_of_another_format_is_refused(log: EmbeddedLog) -> None:
 def test_the_table_of_topics_can_be_created(tmp_path: Path) -> None:
     log = EmbeddedLog(tmp_path / "log.sqlite", partitions=3)
     log.create_topics(TOPICS)
-    assert set(log.ends()) == {topic.name for topic in TOPICS}
+    assert log.ends([topic.name for topic in TOPICS]) == {topic.name: 0 for topic in TOPICS}
     assert len({topic.name for topic in TOPICS}) == len(TOPICS)
     log.close()
 

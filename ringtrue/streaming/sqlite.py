@@ -1,4 +1,4 @@
-"""Connections to the embedded log's file, and transactions on them."""
+"""Connections to SQLite files, and transactions on them."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -11,14 +11,17 @@ from ringtrue.streaming.port import LogAway
 _BUSY_TIMEOUT_S = 30.0
 
 
-def connect(path: Path, *, any_thread: bool = False) -> sqlite3.Connection:
-    """A connection to the file, for one thread unless the caller locks."""
+def connect(path: Path, *, any_thread: bool = False, durable: bool = True) -> sqlite3.Connection:
+    """A connection to the file, for one thread unless the caller locks.
+
+    Without `durable` a power cut may take the last transactions, whole ones, with it.
+    """
     with away():
         connection = sqlite3.connect(
             path, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=not any_thread
         )
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         connection.execute("PRAGMA journal_size_limit = 67108864")
     return connection
 
@@ -29,7 +32,7 @@ def away() -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise LogAway(f"the embedded log cannot be used now: {error}") from error
+        raise LogAway(f"the file cannot be used now: {error}") from error
 
 
 @contextmanager

@@ -1,13 +1,36 @@
-"""Keyed state on the embedded log: one row per key, the compacted form of a state topic."""
+"""Keyed state in an SQLite table: one row per key, the compacted form of a state topic.
+
+The embedded log keeps its state so; on Kafka each partition has such a file as a cache of its state topic.
+"""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from ringtrue.streaming.embedded_sqlite import away
-from ringtrue.streaming.port import LAST_CHARACTER
+from ringtrue.streaming.port import LAST_CHARACTER, StateChange
+from ringtrue.streaming.sqlite import away
+
+STATE_SCHEMA = """
+CREATE TABLE IF NOT EXISTS state (
+  store TEXT NOT NULL, partition INTEGER NOT NULL, key TEXT NOT NULL, deadline_ms INTEGER, value BLOB NOT NULL,
+  PRIMARY KEY (store, partition, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS state_by_deadline ON state (store, partition, deadline_ms) WHERE deadline_ms IS NOT NULL;
+"""
 
 
-class EmbeddedState:
+def apply_changes(connection: sqlite3.Connection, store: str, changes: Iterable[StateChange]) -> None:
+    """Makes the changes within the caller's transaction, in their order."""
+    for change in changes:
+        place = (store, change.partition, change.key)
+        if change.value is None:
+            connection.execute("DELETE FROM state WHERE store = ? AND partition = ? AND key = ?", place)
+        else:
+            connection.execute(
+                "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?)", (*place, change.deadline_ms, change.value)
+            )
+
+
+class StateTable:
     """The committed keyed state of one partition; see the port."""
 
     def __init__(self, connection: sqlite3.Connection, store: str, partition: int) -> None:

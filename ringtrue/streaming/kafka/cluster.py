@@ -1,0 +1,133 @@
+"""What every client of one deployment shares: the cluster, its settings, and which topics there are."""
+
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from confluent_kafka import KafkaException, TopicCollection
+from confluent_kafka.admin import AdminClient, ClusterMetadata
+
+from ringtrue.settings import KafkaSettings, LogSettings
+from ringtrue.streaming.kafka.clients import Clients
+from ringtrue.streaming.kafka.config import connection
+from ringtrue.streaming.kafka.errors import UNKNOWN_TOPIC, error_of, may_ask_again, sorted_error
+from ringtrue.streaming.kafka.transactions import ToWrite
+from ringtrue.streaming.port import LogMismatch, Outgoing
+
+T = TypeVar("T")
+
+_CALL_S = 5.0
+_BETWEEN_TRIES_S = 0.1
+
+
+class Cluster:
+    """A Kafka cluster as one deployment sees it.
+
+    Args:
+        settings: Of the cluster.
+        log: Partitions and record size.
+        folder: Where caches of state lie.
+        clients: The client library.
+    """
+
+    def __init__(self, settings: KafkaSettings, log: LogSettings, folder: Path, clients: Clients) -> None:
+        self.settings = settings
+        self.prefix = settings.topic_prefix
+        self.partitions = log.partitions
+        self.max_record_bytes = log.max_record_bytes
+        self.folder = folder
+        self.clients = clients
+        self.admin: AdminClient = clients.admin(connection(settings) | {"error_cb": lambda error: None})
+        self._known = set[str]()
+        self._id = ""
+        self._lock = threading.Lock()
+
+    @property
+    def id(self) -> str:
+        """Tells this log from another one."""
+        if not self._id:
+            self._id = self._metadata("").cluster_id or "unknown"
+        return f"{self._id}/{self.prefix}" if self.prefix else self._id
+
+    def check(self, topics: Iterable[str]) -> None:
+        """Makes sure that these topics exist, with the right number of partitions.
+
+        Raises:
+            LogMismatch: One does not.
+            LogAway: Nobody can say.
+        """
+        with self._lock:
+            for topic in topics:
+                if topic not in self._known:
+                    self._check(topic)
+                    self._known.add(topic)
+
+    def message(self, outgoing: Outgoing) -> ToWrite:
+        """A record to be written, for the client library.
+
+        Raises:
+            LogMismatch: There is no such topic or partition.
+        """
+        if outgoing.topic not in self._known:
+            self.check((outgoing.topic,))
+        if outgoing.partition is not None and not 0 <= outgoing.partition < self.partitions:
+            raise LogMismatch(f"the log has no partition {outgoing.partition} of a topic {outgoing.topic!r}")
+        return ToWrite(
+            f"{self.prefix}{outgoing.topic}",
+            outgoing.partition,
+            outgoing.key,
+            outgoing.value,
+            list(outgoing.headers.items()),
+            outgoing.timestamp_ms,
+        )
+
+    def identity(self, topic: str) -> str:
+        """Tells a topic (its full name) from one of the same name that was made at another time."""
+        description = self.again(
+            lambda: self.admin.describe_topics(TopicCollection([topic]), request_timeout=_CALL_S)[topic].result()
+        )
+        return str(description.topic_id)
+
+    def again(self, call: Callable[[], T]) -> T:
+        """Asks the cluster, again and again while the error is retriable, until the deadline.
+
+        Raises:
+            KafkaException: The last error.
+        """
+        deadline = self.clients.monotonic() + self.settings.deadline_s
+        while True:
+            try:
+                return call()
+            except KafkaException as exception:
+                if not may_ask_again(error_of(exception)) or self.clients.monotonic() >= deadline:
+                    raise
+                self.clients.sleep(_BETWEEN_TRIES_S)
+
+    def _check(self, topic: str) -> None:
+        name = f"{self.prefix}{topic}"
+        found = self._metadata(name).topics.get(name)
+        if found is None or (found.error is not None and found.error.code() in UNKNOWN_TOPIC):
+            raise LogMismatch(f"Kafka has no topic {name!r}: create the topics first, with `ringtrue topics create`")
+        if found.error is not None:
+            raise sorted_error(found.error, f"looking for the topic {name}", self.settings)
+        if len(found.partitions) != self.partitions:
+            raise other_partitions(name, len(found.partitions), self.partitions)
+
+    def _metadata(self, topic: str) -> ClusterMetadata:
+        try:
+            return self.again(
+                lambda: (
+                    self.admin.list_topics(topic, timeout=_CALL_S) if topic else self.admin.list_topics(timeout=_CALL_S)
+                )
+            )
+        except KafkaException as exception:
+            raise sorted_error(error_of(exception), "asking for metadata", self.settings) from exception
+
+
+def other_partitions(topic: str, found: int, wanted: int) -> LogMismatch:
+    """The error for a topic with another number of partitions."""
+    return LogMismatch(
+        f"the topic {topic} was made with partitions={found}, the settings say {wanted}: "
+        f"set RINGTRUE_LOG__PARTITIONS={found}, or another RINGTRUE_KAFKA__TOPIC_PREFIX for topics of their own"
+    )

@@ -1,0 +1,205 @@
+"""What an onlooker sees of a cluster: what topics hold, and what is still to be done.
+
+Offsets are no counts: each transaction ends in a control record that takes an offset. So a backlog is an upper bound,
+but it is 0 exactly when nothing is left: where the offsets leave it open, the records between them are looked for.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicPartition,
+)
+from confluent_kafka.admin import OffsetSpec
+
+from ringtrue.streaming.kafka.cluster import Cluster
+from ringtrue.streaming.kafka.config import onlooker
+from ringtrue.streaming.kafka.errors import PASSING, error_of, sorted_error
+from ringtrue.streaming.port import LogAway
+
+_CALL_S = 10.0
+_WAIT_S = 0.1
+_CHUNK = 500
+
+#: (topic without prefix, partition)
+Place = tuple[str, int]
+
+
+class Overview:
+    """Looks at a cluster without belonging to a group.
+
+    Args:
+        cluster: The cluster.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._lock = threading.Lock()
+        self._peeking: Consumer | None = None
+        self._empty = dict[Place, tuple[int, int]]()  # no record lies in [from, to)
+
+    def close(self) -> None:
+        """Ends the connections."""
+        with self._lock:
+            if self._peeking is not None:
+                self._peeking.close()
+                self._peeking = None
+
+    def browse(self, topic: str) -> Iterator[Message]:
+        """Every record that the topic holds, partition by partition; waits for what is not decided yet."""
+        ends = self.ends((topic,))
+        for number in range(self._cluster.partitions):
+            consumer = self._consumer()
+            try:
+                for _, message, _ in self._read(consumer, {(topic, number): 0}, until=ends):
+                    if message is not None:
+                        yield message
+            finally:
+                consumer.close()
+
+    def ends(self, topics: Iterable[str]) -> dict[Place, int]:
+        """The offset behind the last record of each partition, decided or not."""
+        return self._offsets(topics, OffsetSpec.latest())
+
+    def backlog(self, groups: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], int]:
+        """At most how many records each group has still to commit; 0 when none is left.
+
+        Positions are fetched before ends. Both only grow, so what is found bounds the backlog of the moment between,
+        and when all of it is 0, then at that moment everything was done.
+        """
+        topics = {topic for read in groups.values() for topic in read}
+        firsts = self._offsets(topics, OffsetSpec.earliest())
+        positions = {group: self._positions(group) for group in groups}
+        ends = self.ends(topics)
+        left = dict[tuple[str, str, int], tuple[int, int]]()
+        for group, read in groups.items():
+            for topic in read:
+                for number in range(self._cluster.partitions):
+                    place = (topic, number)
+                    start = max(positions[group].get(place, 0), firsts[place])
+                    if start < ends[place]:
+                        left[group, topic, number] = (start, ends[place])
+        self._look_between(left)
+        found = {(group, topic): 0 for group, read in groups.items() for topic in read}
+        for (group, topic, number), (start, end) in left.items():
+            if not self._is_empty((topic, number), start, end):
+                found[group, topic] += end - start
+        return found
+
+    def _look_between(self, left: Mapping[tuple[str, str, int], tuple[int, int]]) -> None:
+        """Looks for a first record from each position on, where nothing is known yet."""
+        unknown = dict[Place, int]()
+        for (_, topic, number), (start, end) in left.items():
+            if not self._is_empty((topic, number), start, end):
+                # The latest position: a group that is far behind is seldom at its end.
+                unknown[topic, number] = max(start, unknown.get((topic, number), 0))
+        if not unknown:
+            return
+        with self._lock:
+            self._peeking = self._peeking or self._consumer()
+            for place, message, end in self._read(self._peeking, unknown, only_first=True):
+                if message is None:
+                    self._empty[place] = (unknown[place], end)
+            self._peeking.unassign()
+
+    def _is_empty(self, place: Place, start: int, end: int) -> bool:
+        begin, until = self._empty.get(place, (0, 0))
+        return begin <= start and end <= until
+
+    def _consumer(self) -> Consumer:
+        return self._cluster.clients.consumer(onlooker(self._cluster.settings, f"{self._cluster.prefix}onlooker"))
+
+    def _read(
+        self,
+        consumer: Consumer,
+        places: Mapping[Place, int],
+        *,
+        only_first: bool = False,
+        until: Mapping[Place, int] | None = None,
+    ) -> Iterator[tuple[Place, Message | None, int]]:
+        """The records from these offsets on, or the first of each; at an end None and where that is.
+
+        An end before `until` is that of what is decided so far: there is more to come.
+        """
+        prefix, settings = self._cluster.prefix, self._cluster.settings
+        consumer.assign([TopicPartition(f"{prefix}{topic}", number, at) for (topic, number), at in places.items()])
+        left = set(places)
+        moved = self._cluster.clients.monotonic()
+        while left:
+            messages = consumer.consume(_CHUNK, _WAIT_S)
+            now = self._cluster.clients.monotonic()
+            if messages:
+                moved = now
+            elif now - moved > settings.deadline_s:
+                raise LogAway(f"{settings.bootstrap_servers}: {sorted(left)} cannot be read")
+            for message in messages:
+                place = ((message.topic() or "").removeprefix(prefix), message.partition() or 0)
+                error = message.error()
+                if error is None:
+                    if place in left:
+                        yield place, message, message.offset() or 0
+                    if only_first:
+                        left.discard(place)
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    if place in left and (until is None or (message.offset() or 0) >= until[place]):
+                        left.discard(place)
+                        yield place, None, message.offset() or 0
+                elif not (error.retriable() or error.code() in PASSING):
+                    raise sorted_error(error, f"reading {message.topic()}", settings)
+
+    def _positions(self, group: str) -> dict[Place, int]:
+        name = f"{self._cluster.prefix}{group}"
+
+        def ask() -> ConsumerGroupTopicPartitions:
+            asked = self._cluster.admin.list_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(name)], require_stable=True, request_timeout=_CALL_S
+            )
+            result: ConsumerGroupTopicPartitions = asked[name].result()
+            for part in result.topic_partitions or ():
+                if part.error is not None:
+                    raise KafkaException(part.error)
+            return result
+
+        try:
+            found = self._cluster.again(ask).topic_partitions or []
+        except KafkaException as exception:
+            error = error_of(exception)
+            if error.code() == KafkaError.GROUP_ID_NOT_FOUND:
+                return {}
+            raise sorted_error(error, f"asking for the positions of {name}", self._cluster.settings) from exception
+        return {
+            (part.topic.removeprefix(self._cluster.prefix), part.partition): part.offset
+            for part in found
+            if part.offset >= 0
+        }
+
+    def _offsets(self, topics: Iterable[str], which: OffsetSpec) -> dict[Place, int]:
+        names = sorted(topics)
+        self._cluster.check(names)
+        places = [(topic, number) for topic in names for number in range(self._cluster.partitions)]
+        if not places:
+            return {}
+        prefix = self._cluster.prefix
+
+        def ask() -> dict[Place, int]:
+            asked = self._cluster.admin.list_offsets(
+                {TopicPartition(f"{prefix}{topic}", number): which for topic, number in places},
+                # What is not decided yet counts: a commit returns before its markers have been written everywhere.
+                isolation_level=IsolationLevel.READ_UNCOMMITTED,
+                request_timeout=_CALL_S,
+            )
+            return {
+                (part.topic.removeprefix(prefix), part.partition): future.result().offset
+                for part, future in asked.items()
+            }
+
+        try:
+            return self._cluster.again(ask)
+        except KafkaException as exception:
+            raise sorted_error(error_of(exception), "asking for offsets", self._cluster.settings) from exception

@@ -1,0 +1,22 @@
+"""Messages of the client library as records of the port."""
+
+from confluent_kafka import Message
+
+from ringtrue.streaming.port import Record
+
+
+def record_of(message: Message, prefix: str) -> Record:
+    """The record of a message without error, `prefix` taken off its topic; of a repeated header the last one."""
+    headers = dict[str, bytes]()
+    for header in message.headers() or ():
+        name, value = header[0], header[1]
+        headers[str(name)] = value if isinstance(value, bytes) else b""
+    return Record(
+        topic=(message.topic() or "").removeprefix(prefix),
+        partition=message.partition() or 0,
+        offset=message.offset() or 0,
+        key=message.key(),
+        value=message.value(),
+        headers=headers,
+        timestamp_ms=message.timestamp()[1],
+    )
