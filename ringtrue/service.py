@@ -68,10 +68,21 @@ def load_service(name: str) -> Service:
     return service
 
 
-def open_log(settings: Settings) -> EmbeddedLog:
-    """The log that the settings name, its topics created."""
+def open_log(settings: Settings) -> Log:
+    """The log that the settings name.
+
+    The embedded log has its topics created. On a cluster that is another's right: `ringtrue topics create`, or
+    `ringtrue run`; nothing is asked of the brokers yet.
+    """
+    if settings.kafka.bootstrap_servers:
+        from ringtrue.streaming.kafka.log import KafkaLog  # one machine needs no client library
+
+        return KafkaLog(settings.kafka, settings.log, settings.data_dir / "state")
     log = EmbeddedLog(
-        settings.log_path, partitions=settings.log.partitions, session_timeout_s=settings.log.session_timeout_s
+        settings.log_path,
+        partitions=settings.log.partitions,
+        session_timeout_s=settings.log.session_timeout_s,
+        max_record_bytes=settings.log.max_record_bytes,
     )
     log.create_topics(TOPICS)
     return log

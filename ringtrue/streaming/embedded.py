@@ -31,11 +31,15 @@ class EmbeddedLog:
         path: The SQLite file; made when missing.
         partitions: Partitions of every topic. A file that was made with another number is refused.
         session_timeout_s: A member that has not been heard of for so long loses its partitions to another one.
+        max_record_bytes: See the port.
     """
 
-    def __init__(self, path: Path, *, partitions: int = 4, session_timeout_s: float = 15.0) -> None:
+    def __init__(
+        self, path: Path, *, partitions: int = 4, session_timeout_s: float = 15.0, max_record_bytes: int = 1_000_000
+    ) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.partitions = partitions
+        self.max_record_bytes = max_record_bytes
         self._file = LogFile(path, partitions, session_timeout_s)
         self._lock = threading.Lock()
         self._connection = connect(path, any_thread=True)

@@ -65,6 +65,12 @@ class Outgoing:
     timestamp_ms: int | None = None
 
 
+def record_bytes(record: Outgoing) -> int:
+    """The size of a record as the log counts it."""
+    headers = sum(len(name) + len(value) for name, value in record.headers.items())
+    return len(record.key or b"") + len(record.value or b"") + headers
+
+
 @dataclass(frozen=True, slots=True)
 class StateChange:
     """A new value of a key of the group's state, or its deletion (`value=None`).
@@ -185,9 +191,15 @@ class Member(Protocol):
 
 
 class Log(Protocol):
-    """A connection to the log."""
+    """A connection to the log.
+
+    Attributes:
+        partitions: Partitions of every topic.
+        max_record_bytes: What a worker's record may have in key, value and headers; dead letters may have more.
+    """
 
     partitions: int
+    max_record_bytes: int
 
     @property
     def id(self) -> str:

@@ -61,8 +61,8 @@ class Quarantine:
 
     def look(self, member: Member) -> None:
         """Ends careful reading where everything older than the start has been committed. Called between two turns."""
-        passed = [number for number in self._left if member.clock_ms(number) >= self._since_ms[number]]
-        self.revoked(frozenset(passed))
+        reading = self._left.keys() & member.partitions
+        self.revoked(frozenset(number for number in reading if member.clock_ms(number) >= self._since_ms[number]))
 
     @contextmanager
     def alone(self, member: Member, step: Step) -> Iterator[None]:

@@ -17,7 +17,15 @@ from ringtrue import __version__
 from ringtrue.errors import BadRecord
 from ringtrue.messages import DeadLetter
 from ringtrue.streaming.codec import Codec
-from ringtrue.streaming.port import LAST_CHARACTER, Commit, Member, Outgoing, Record, StateChange
+from ringtrue.streaming.port import (
+    LAST_CHARACTER,
+    Commit,
+    Member,
+    Outgoing,
+    Record,
+    StateChange,
+    record_bytes,
+)
 from ringtrue.streaming.topics import Topic, dead_letters
 from ringtrue.streaming.trace import TRACEPARENT, trace_id, traceparent
 
@@ -40,7 +48,8 @@ class _Change:
 class Turn:
     """A batch of one worker until its commit."""
 
-    def __init__(self, worker: str, codec: Codec, member: Member, now_ms: int) -> None:
+    def __init__(self, worker: str, codec: Codec, member: Member, now_ms: int, max_record_bytes: int) -> None:
+        self.max_record_bytes = max_record_bytes
         self.worker = worker
         self.codec = codec
         self.member = member
@@ -128,13 +137,25 @@ class Step:
         )
 
     def send(self, topic: Topic, key: str, message: object, *, partition: int | None = None) -> None:
-        """Sends a message with the commit of this turn."""
+        """Sends a message with the commit of this turn.
+
+        Raises:
+            BadRecord: `oversize`; what this record would bring is larger than the log takes.
+        """
         headers = {TRACEPARENT: traceparent(self.trace)}
         for name in _HEADER_FIELDS:
             value = getattr(message, name, None)
             if value is not None:
                 headers[name] = str(value).encode()
-        self.outputs.append(Outgoing(topic.name, key.encode(), self._turn.codec.encode(message), headers, partition))
+        outgoing = Outgoing(topic.name, key.encode(), self._turn.codec.encode(message), headers, partition)
+        size = record_bytes(outgoing)
+        if size > self._turn.max_record_bytes and not isinstance(message, DeadLetter):
+            raise BadRecord(
+                "oversize",
+                f"it brings a {type(message).__name__} of {size} bytes; RINGTRUE_LOG__MAX_RECORD_BYTES allows "
+                f"{self._turn.max_record_bytes}",
+            )
+        self.outputs.append(outgoing)
 
     def get(self, key: str, kind: type[T]) -> T | None:
         """What the state holds under a key."""

@@ -48,12 +48,27 @@ ORDERS_COMMANDS = Topic("orders.commands")
 ORDERS_CURRENT = Topic("orders.current")
 ORDERS_VERDICTS = Topic("orders.verdicts", cleanup="compact", retention_ms=30 * _DAY_MS)
 
+#: Groups that keep state, each in a topic of its own. The embedded log keeps it in a table instead.
+STATEFUL = (
+    "ingest-register",
+    "ingest-manifests",
+    "assembler",
+    "compliance-orders",
+    "compliance-facts",
+    "compliance-judge",
+)
+
 SERVICES = ("ingest", "asr", "assembler", "classifier", "compliance", "archive")
 
 
 def dead_letters(service: str) -> Topic:
     """The dead letters of a service."""
     return Topic(f"{service}.dead-letters", retention_ms=60 * _DAY_MS)
+
+
+def state_of(group: str) -> Topic:
+    """The state of a group: the last value of each key."""
+    return Topic(f"{group}.state", cleanup="compact", retention_ms=0)
 
 
 TOPICS: tuple[Topic, ...] = (
@@ -76,6 +91,7 @@ TOPICS: tuple[Topic, ...] = (
     ORDERS_CURRENT,
     ORDERS_VERDICTS,
     *(dead_letters(service) for service in SERVICES),
+    *(state_of(group) for group in STATEFUL),
 )
 
 #: What each worker (consumer group) reads.

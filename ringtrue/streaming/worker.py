@@ -5,7 +5,8 @@ everything the batch brought is committed at once: messages, state, dead letters
 exist for anyone else. What may happen on the way:
 
 - it is bad: its dead letter and a failed result for whoever waits take the place of what it would have brought;
-- something is away (storage, a database, a newer schema): the whole turn is dropped and begun again, with back-off;
+- something is away (storage, a database): the whole turn is dropped and begun again, with back-off;
+- it is of a newer schema: its partition waits, from this record on, until the worker has been upgraded;
 - the partitions have gone to another member: the turn is dropped, the other one handles it;
 - it kills the process: see `quarantine.py`.
 """
@@ -13,7 +14,7 @@ exist for anyone else. What may happen on the way:
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, nullcontext
 
 import structlog
@@ -21,7 +22,7 @@ import structlog
 from ringtrue.errors import Away, BadRecord
 from ringtrue.messages import Failure
 from ringtrue.streaming import faults
-from ringtrue.streaming.codec import Codec
+from ringtrue.streaming.codec import Codec, UnknownSchema
 from ringtrue.streaming.port import Log, Member, PartitionsLost, Record, Subscription
 from ringtrue.streaming.quarantine import Quarantine
 from ringtrue.streaming.step import Step, Turn
@@ -101,16 +102,27 @@ class Worker:
 class Loop:
     """Runs a worker on a log until told to stop."""
 
-    def __init__(self, worker: Worker, log: Log, *, slot: str = "0", stop: threading.Event, health: Health) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        log: Log,
+        *,
+        slot: str = "0",
+        stop: threading.Event,
+        health: Health,
+        codec: Codec | None = None,
+    ) -> None:
         self._worker = worker
         self._log_port = log
         self._slot = slot
         self._stop = stop
         self._health = health
-        self._codec = Codec()
+        self._codec = codec or Codec()
         self._quarantine = Quarantine(worker.limit)
         self._next_timers = 0.0
         self._behind = False  # what was received last was not committed
+        self._waiting = dict[int, UnknownSchema]()  # partition -> why nothing of it is handled now
+        self._waiting_since = 0.0
 
     def run(self) -> None:
         """Turns until stopped. An error that is not the record's ends it: the process shall end and start afresh."""
@@ -126,6 +138,7 @@ class Loop:
             while not self._stop.is_set():
                 try:
                     if self._behind:
+                        self._waiting.clear()
                         member.rewind()
                         self._resume(member, member.partitions)
                         self._behind = False
@@ -171,19 +184,27 @@ class Loop:
             1 if careful else self._worker.limit, _WAIT_S, 0.0 if careful else self._worker.linger_s
         )
         self._quarantine.revoked(received.revoked)
+        for partition in received.revoked:
+            self._waiting.pop(partition, None)
         if received.assigned:
             self._quarantine.assigned(member, received.assigned)
             self._resume(member, received.assigned)
-        if received.records:
+        records = [record for record in received.records if record.partition not in self._waiting]
+        if records:
             faults.passes(self._worker.name, "received")
-            self._handle(member, received.records)
+            self._handle(member, records)
         if time.monotonic() >= self._next_timers:
             self._next_timers = time.monotonic() + _TIMERS_EVERY_S
             self._expire(member)
+        if self._waiting and (not records or time.monotonic() - self._waiting_since > _BACK_OFF_S[1]):
+            raise next(iter(self._waiting.values()))
 
     def _handle(self, member: Member, records: Sequence[Record]) -> None:
-        turn = Turn(self._worker.name, self._codec, member, now_ms())
-        steps = [self._decode(turn, record) for record in records]
+        turn = self._begin(member)
+        steps = list(self._known(turn, records))
+        if not steps:
+            return
+        records = [step.record for step in steps if step.record is not None]
         with self._quarantine.alone(member, steps[0]) if self._quarantine.careful else nullcontext():
             self._worker.handle_many(steps)
             for step in steps:
@@ -198,6 +219,26 @@ class Loop:
             if step.record is not None:
                 RECORD_AGE.labels(self._worker.name).observe(max(0, now_ms() - step.record.timestamp_ms) / 1000)
 
+    def _begin(self, member: Member) -> Turn:
+        return Turn(self._worker.name, self._codec, member, now_ms(), self._log_port.max_record_bytes)
+
+    def _known(self, turn: Turn, records: Sequence[Record]) -> Iterator[Step]:
+        """The steps of the records, without the partitions that have to wait for a newer schema."""
+        for record in records:
+            if record.partition in self._waiting:
+                continue
+            try:
+                yield self._decode(turn, record)
+            except UnknownSchema as error:
+                self._waiting_since = time.monotonic()
+                self._waiting[record.partition] = error
+                _log.warning(
+                    "a partition waits",
+                    worker=self._worker.name,
+                    source=f"{record.topic}/{record.partition}/{record.offset}",
+                    reason=str(error),
+                )
+
     def _decode(self, turn: Turn, record: Record) -> Step:
         try:
             return Step(turn, record.partition, record, self.decode(record))
@@ -207,9 +248,16 @@ class Loop:
             return step
 
     def decode(self, record: Record) -> object:
-        """The message of a record. Notifications of the bucket are JSON and stay bytes."""
+        """The message of a record. Notifications of the bucket are JSON and stay bytes.
+
+        Raises:
+            BadRecord: It has no key, or its bytes are no message.
+            UnknownSchema: A newer version wrote it.
+        """
         if record.topic.endswith(".notifications"):
             return record.value or b""
+        if record.key is None:
+            raise BadRecord("no_key", "a record without a key: nobody knows which partition it belongs to")
         return self._codec.decode(record.value)
 
     def _commit(self, turn: Turn) -> None:
@@ -223,9 +271,12 @@ class Loop:
     def _expire(self, member: Member) -> None:
         if self._worker.state is None:
             return
-        for partition in member.partitions:
-            due = member.state(partition).due(member.clock_ms(partition), _TIMERS_LIMIT)
-            turn = Turn(self._worker.name, self._codec, member, now_ms())
+        for partition in member.partitions - self._waiting.keys():
+            state = member.state(partition)
+            if not state.due(now_ms(), 1):  # the partition's own clock is never ahead of this one, and costs more
+                continue
+            due = state.due(member.clock_ms(partition), _TIMERS_LIMIT)
+            turn = self._begin(member)
             for key, _ in due:
                 step = Step(turn, partition)
                 self._worker.expire(step, key)
@@ -242,7 +293,7 @@ class Loop:
 
     def _forget_starts(self, member: Member) -> None:
         """An orderly stop: the next start need not be careful."""
-        turn = Turn(self._worker.name, self._codec, member, now_ms())
+        turn = self._begin(member)
         turn.notes |= dict.fromkeys(member.partitions, "")
         try:
             turn.commit()

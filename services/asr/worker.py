@@ -9,6 +9,7 @@ import io
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import soundfile
@@ -87,9 +88,9 @@ class Asr(Worker):
             self._transcribe(batch[half:])
             return
         for (step, _), result in zip(batch, results, strict=True):
-            self._answer(step, result)
+            step.attempt(partial(self._answer, result), self.refused)
 
-    def _answer(self, step: Step, result: Transcription) -> None:
+    def _answer(self, result: Transcription, step: Step) -> None:
         part: SegmentAudio = step.message
         words = tuple(
             Word(

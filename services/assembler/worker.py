@@ -10,7 +10,7 @@ from dataclasses import replace
 from ringtrue.errors import BadRecord
 from ringtrue.messages import CallCommand, CallHeard, CallTranscribed, Failure, SegmentTranscribed
 from ringtrue.streaming.step import Step
-from ringtrue.streaming.topics import CALLS_COMMANDS, CALLS_HEARD, CALLS_TRANSCRIBED, READ_BY, SEGMENTS_AUDIO
+from ringtrue.streaming.topics import CALLS_COMMANDS, CALLS_HEARD, CALLS_TRANSCRIBED, READ_BY, SEGMENTS_AUDIO, state_of
 from ringtrue.streaming.worker import Worker
 from ringtrue.telemetry import DROPPED
 from services.assembler.assembly import text_of, words_of
@@ -28,7 +28,7 @@ class Assembler(Worker):
 
     name = "assembler"
     inputs = READ_BY["assembler"]
-    state = "assembler.state"
+    state = state_of("assembler").name
     limit = 200
 
     def handle(self, step: Step) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ringtrue.errors import BadRecord
 from ringtrue.messages import CallClassified, CallFacts, CallRegistered, CoverageMark, Heard, Span
 from ringtrue.streaming.step import Step
-from ringtrue.streaming.topics import CALLS_FACTS, READ_BY
+from ringtrue.streaming.topics import CALLS_FACTS, READ_BY, state_of
 from ringtrue.streaming.worker import Worker
 from ringtrue.telemetry import DROPPED
 from services.compliance import coverage
@@ -25,7 +25,7 @@ class Facts(Worker):
 
     name = "compliance-facts"
     inputs = READ_BY["compliance-facts"]
-    state = "compliance-facts.state"
+    state = state_of("compliance-facts").name
     limit = 200
 
     def __init__(self, *, partitions: int) -> None:

@@ -13,7 +13,7 @@ from typing import Literal
 from ringtrue.errors import BadRecord
 from ringtrue.messages import CallFacts, CallWanted, CoverageMark, Order, OrderCurrent, OrderVerdict
 from ringtrue.streaming.step import Step
-from ringtrue.streaming.topics import CALLS_WANTED, ORDERS_VERDICTS, READ_BY
+from ringtrue.streaming.topics import CALLS_WANTED, ORDERS_VERDICTS, READ_BY, state_of
 from ringtrue.streaming.worker import Worker
 from services.compliance import coverage
 from services.compliance.attempts import may_be_attempt
@@ -40,7 +40,7 @@ class Judge(Worker):
 
     name = "compliance-judge"
     inputs = READ_BY["compliance-judge"]
-    state = "compliance-judge.state"
+    state = state_of("compliance-judge").name
     limit = 200
 
     def __init__(

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ringtrue.errors import BadRecord
 from ringtrue.messages import OrderCommand, OrderCurrent, OrderRow
 from ringtrue.streaming.step import Step
-from ringtrue.streaming.topics import ORDERS_CURRENT, READ_BY
+from ringtrue.streaming.topics import ORDERS_CURRENT, READ_BY, state_of
 from ringtrue.streaming.worker import Worker
 from ringtrue.telemetry import DROPPED
 from services.compliance.state import HeldOrder
@@ -20,7 +20,7 @@ class Orders(Worker):
 
     name = "compliance-orders"
     inputs = READ_BY["compliance-orders"]
-    state = "compliance-orders.state"
+    state = state_of("compliance-orders").name
     limit = 500
 
     def handle(self, step: Step) -> None:

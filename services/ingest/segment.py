@@ -5,7 +5,9 @@ index whenever a run is heard again, so a call of hours is sent in several trans
 nothing more is taken: the audio on its topic never waits longer than it is kept.
 """
 
+import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from ringtrue.errors import BadRecord
 from ringtrue.messages import CallHeard, CallRequested, SegmentAudio
@@ -24,6 +26,8 @@ from services.ingest.audio.speech import SpeechDetector
 _RECORDING_BYTES = 500_000_000
 #: Recordings, as they are stored, that are fetched and decoded side by side.
 _GROUP_BYTES = 64_000_000
+#: How often the backlog of asr is asked for: it takes a few round trips to the log.
+_LOOK_EVERY_S = 1.0
 #: Audio that is sent in one transaction.
 _CHUNK_BYTES = 16_000_000
 #: Audio that is decoded side by side: bounds memory, whatever the recordings' lengths.
@@ -64,6 +68,8 @@ class Segment(Worker):
         self._limits = limits
         self._decoders = decoders
         self._max_backlog_s = max_backlog_s
+        self._next_look = 0.0
+        self._waiting = 0  # parts that asr had before it when last asked
         self._part_s = _USUAL_PART_S
         self._pool: DecoderPool | None = None
         self._detector: SpeechDetector | None = None
@@ -80,7 +86,10 @@ class Segment(Worker):
 
     def paused(self) -> str:
         """See `Worker.paused`."""
-        parts = self._log.backlog({"asr": [SEGMENTS_AUDIO.name]})["asr", SEGMENTS_AUDIO.name]
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + _LOOK_EVERY_S
+            self._waiting = self._log.backlog({"asr": [SEGMENTS_AUDIO.name]})["asr", SEGMENTS_AUDIO.name]
+        parts = self._waiting
         if parts * self._part_s <= self._max_backlog_s:
             return ""
         return f"asr has {parts} parts before it, about {parts * self._part_s / 3600:.1f} h of audio"
@@ -126,9 +135,9 @@ class Segment(Worker):
         hearings = hear_many([recording for _, recording in batch], self._settings, self._detector)
         for (step, recording), hearing in zip(batch, hearings, strict=True):
             AUDIO.labels(self.name).inc(recording.duration_ms / 1000)
-            self._send(step, hearing)
+            step.attempt(partial(self._send, hearing), self.refused)
 
-    def _send(self, step: Step, hearing: Hearing) -> None:
+    def _send(self, hearing: Hearing, step: Step) -> None:
         asked: CallRequested = step.message
         heard = CallHeard(
             call_id=asked.call_id,

@@ -34,6 +34,7 @@ class KafkaLog:
 
     def __init__(self, settings: KafkaSettings, log: LogSettings, folder: Path, clients: Clients = LIBRDKAFKA) -> None:
         self.partitions = log.partitions
+        self.max_record_bytes = log.max_record_bytes
         self._cluster = Cluster(settings, log, folder, clients)
         self._overview = Overview(self._cluster)
         self._topics = Topics(self._cluster)

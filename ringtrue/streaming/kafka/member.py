@@ -126,7 +126,7 @@ class KafkaMember:
         with self._sorting(f"asking for the end of {topic}/{partition}"):
             _, end = session.consumer.get_watermark_offsets(self._place(topic, partition), _CALL_S)
         check_position(topic, partition, offset, end)
-        self._owned.partitions[partition].next[topic] = offset
+        self._owned[partition].next[topic] = offset
         self._assign_again()
 
     def heartbeat(self) -> None:
@@ -182,7 +182,7 @@ class KafkaMember:
 
     def position(self, topic: str, partition: int) -> int:
         """See the port."""
-        return self._owned.partitions[partition].positions[topic]
+        return self._owned[partition].positions[topic]
 
     def note(self, partition: int) -> str:
         """See the port."""
@@ -192,7 +192,7 @@ class KafkaMember:
     def clock_ms(self, partition: int) -> int:
         """See the port."""
         session = self._connected()
-        owned = self._owned.partitions[partition]
+        owned = self._owned[partition]
         if any(record.partition == partition for record in self._held):
             return min(owned.youngest_ms, self._clients.now_ms())
         for topic in self._subscription.topics:

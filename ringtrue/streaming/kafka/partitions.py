@@ -128,6 +128,16 @@ class Owned:
             raise PartitionsLost(f"partition {number} of the group {self._subscription.group} is not ours")
         return self._stores[number]
 
+    def __getitem__(self, number: int) -> Partition:
+        """A partition.
+
+        Raises:
+            PartitionsLost: It is not owned any more.
+        """
+        if number not in self.partitions:
+            raise PartitionsLost(f"partition {number} of the group {self._subscription.group} is not ours")
+        return self.partitions[number]
+
     def received(self, record: Record) -> None:
         """Takes note of a record that is handed out."""
         self.partitions[record.partition].received(record)

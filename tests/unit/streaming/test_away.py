@@ -91,13 +91,25 @@ def test_the_pauses_grow_and_start_small_again_after_a_success(
     assert pauses == [1.0, 2.0, 4.0, 4.0, 1.0]
 
 
+def test_a_message_of_a_newer_version_holds_its_partition_only(tmp_path: Path) -> None:
+    log = open_tiny(tmp_path / "log.sqlite", partitions=2)
+    log.append([Outgoing(IN.name, b"key", SingleObject._MARK + b"\x00" * 8 + b"body", partition=0)])
+    feed(log, "behind it", partition=0)
+    feed(log, "elsewhere", partition=1)
+    health = Health("tiny-copy")
+    run(Tiny(), log=log, done=lambda: "no schema" in health.reason and names(log) == ["elsewhere"], health=health)
+    assert left(log, Tiny()) == 2
+    log.close()
+
+
 def test_a_message_of_a_newer_version_is_held_not_refused(log: EmbeddedLog) -> None:
     feed(log, "a")
     log.append([Outgoing(IN.name, b"key", SingleObject._MARK + b"\x00" * 8 + b"body")])
     health = Health("tiny-copy")
     run(Tiny(), log=log, done=lambda: "no schema" in health.reason, health=health)
     assert letters(log) == []
-    assert left(log, Tiny()) == 2
+    assert names(log) == ["a"], "what stood before it went on"
+    assert left(log, Tiny()) == 1
     with pytest.raises(UnknownSchema):
         CODEC.decode(records(log, IN)[1].value)
 

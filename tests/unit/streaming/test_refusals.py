@@ -122,3 +122,28 @@ def test_a_worker_that_passes_over_a_refused_record_is_stopped(log: EmbeddedLog)
     with pytest.raises(RuntimeError, match="passed over"):
         run(Careless(), log=log)
     assert left(log, Tiny()) == 1
+
+
+def test_a_record_without_a_key_is_refused(log: EmbeddedLog) -> None:
+    log.append([Outgoing(IN.name, None, CODEC.encode(message("keyless")), {"call_id": b"keyless"})])
+    feed(log, "a")
+    run(Answering(), log=log)
+    assert sorted(zip(names(log), cases(log), strict=True)) == [("a", ""), ("keyless", "no_key")]
+    [letter] = letters(log)
+    assert (letter.error, letter.key) == ("no_key", None)
+
+
+def test_a_record_that_brings_more_than_the_log_takes_is_refused_and_answered(log: EmbeddedLog) -> None:
+    def grow(step: Step) -> None:
+        answer(step)
+        if step.message.call_id == "bad":
+            step.send(OUT, "bad", message("bad", "x" * 1_000_000))
+
+    feed(log, "a")
+    log.append([Outgoing(IN.name, b"bad", CODEC.encode(message("bad")), {"call_id": b"bad"})])
+    feed(log, "b")
+    run(Answering(grow), log=log)
+    assert list(zip(names(log), cases(log), strict=True)) == [("a", ""), ("bad", "oversize"), ("b", "")]
+    [letter] = letters(log)
+    assert "RINGTRUE_LOG__MAX_RECORD_BYTES allows 1000000" in letter.message
+    assert CODEC.decode(letter.value) == message("bad")

@@ -212,7 +212,8 @@ def test_a_call_of_several_transactions_takes_no_neighbour_along_when_the_worker
     assert ear.bench.refusals() == ["no_audio"]
 
 
-def test_nothing_is_taken_while_asr_is_far_behind(make_bench: MakeBench) -> None:
+def test_nothing_is_taken_while_asr_is_far_behind(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment, "_LOOK_EVERY_S", 0.0)
     worker = Ear(make_bench, max_backlog_s=25.0).bench.worker
     assert isinstance(worker, Segment)
     assert not worker.paused()
