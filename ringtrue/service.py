@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -22,6 +23,9 @@ from ringtrue.streaming.port import Log
 from ringtrue.streaming.topics import TOPICS
 from ringtrue.streaming.worker import Loop, Worker
 from ringtrue.telemetry import Health, serve
+
+if TYPE_CHECKING:
+    from ringtrue.streaming.kafka.log import KafkaLog
 
 _log = structlog.get_logger()
 
@@ -68,7 +72,7 @@ def load_service(name: str) -> Service:
     return service
 
 
-def open_log(settings: Settings) -> Log:
+def open_log(settings: Settings) -> "EmbeddedLog | KafkaLog":
     """The log that the settings name.
 
     The embedded log has its topics created. On a cluster that is another's right: `ringtrue topics create`, or

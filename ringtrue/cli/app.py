@@ -28,6 +28,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "status": ("status",),
     "service": ("service",),
     "doctor": ("doctor",),
+    "topics": ("topics",),
 }
 
 NEEDS_A_LOOK, WRONG_USE, AWAY = 1, 2, 3

@@ -15,11 +15,12 @@ from sqlalchemy.engine import make_url
 from ringtrue import __version__
 from ringtrue.console import output
 from ringtrue.database import check_schema, open_database, reading
-from ringtrue.errors import Away, RingtrueError
+from ringtrue.errors import Away, Misconfigured, RingtrueError
 from ringtrue.resources import resource
 from ringtrue.service import Context, known_services, load_service, open_log
 from ringtrue.settings import Settings, load_settings
 from ringtrue.storage import open_store
+from ringtrue.streaming.embedded import EmbeddedLog
 from ringtrue.streaming.topics import TOPICS
 
 app = typer.Typer()
@@ -101,8 +102,13 @@ def _disk(settings: Settings) -> str:
 def _log(settings: Settings) -> str:
     log = open_log(settings)
     try:
-        records = sum(log.ends([topic.name for topic in TOPICS]).values())
-        return f"embedded, {settings.log_path}, {log.partitions} partitions, {records} records so far"
+        if isinstance(log, EmbeddedLog):
+            records = sum(log.ends([topic.name for topic in TOPICS]).values())
+            return f"embedded, {settings.log_path}, {log.partitions} partitions, {records} records so far"
+        differences = log.differences(TOPICS)
+        if differences:
+            raise Misconfigured(f"{len(differences)} settings of topics are wrong: `ringtrue topics check` says which")
+        return f"Kafka, {settings.kafka.bootstrap_servers}, cluster {log.id}, {len(TOPICS)} topics as they should be"
     finally:
         log.close()
 

@@ -28,6 +28,7 @@ from ringtrue.service import open_log
 from ringtrue.settings import Settings, load_settings
 from ringtrue.storage import open_store
 from ringtrue.streaming.port import Log
+from ringtrue.streaming.topics import TOPICS
 from ringtrue.telemetry import configure_logging
 
 app = typer.Typer()
@@ -91,6 +92,7 @@ def running(settings: Settings, *, once: bool) -> Iterator[tuple[Pipeline, Log]]
         upgrade(engine)
         engine.dispose()
         log = open_log(settings)
+        log.create_topics(TOPICS)
         belongs_to(settings, lock, log)
         pipeline = Pipeline(settings, log, once=once)
         pipeline.start()

@@ -53,9 +53,10 @@ class EmbeddedLog:
             raise
         self.id = self._meta("id", uuid.uuid4().hex)
 
-    def create_topics(self, topics: Sequence[Topic]) -> None:
-        """Creates the topics that are missing and takes over changed retentions."""
+    def create_topics(self, topics: Sequence[Topic]) -> list[str]:
+        """Creates the topics that are missing and takes over changed retentions; which were missing."""
         with self._lock, transaction(self._connection):
+            present = {name for (name,) in self._connection.execute("SELECT topic FROM topics")}
             for topic in topics:
                 self._connection.execute(
                     "INSERT OR REPLACE INTO topics VALUES (?, ?, ?, ?)",
@@ -65,6 +66,7 @@ class EmbeddedLog:
                     "INSERT OR IGNORE INTO ends VALUES (?, ?, 0)",
                     [(topic.name, number) for number in range(self.partitions)],
                 )
+        return [topic.name for topic in topics if topic.name not in present]
 
     def join(self, subscription: Subscription) -> Member:
         """Joins a group. The calling thread owns the member."""

@@ -209,8 +209,8 @@ class Log(Protocol):
             LogAway: It cannot be asked.
         """
 
-    def create_topics(self, topics: Sequence[Topic]) -> None:
-        """Creates the topics that are missing."""
+    def create_topics(self, topics: Sequence[Topic]) -> list[str]:
+        """Creates the topics that are missing; which they were."""
 
     def join(self, subscription: Subscription) -> Member:
         """Joins a group. The calling thread owns the member."""

@@ -117,3 +117,23 @@ READ_BY: dict[str, tuple[Topic, ...]] = {
         *(dead_letters(service) for service in SERVICES),
     ),
 }
+
+#: What each worker writes, besides its state and its service's dead letters. A listing of the source writes as intake.
+WRITTEN_BY: dict[str, tuple[Topic, ...]] = {
+    "ingest-intake": (RECORDINGS_SEEN, MANIFESTS_SEEN),
+    "ingest-register": (CALLS_REGISTERED, CALLS_REQUESTED),
+    "ingest-segment": (CALLS_HEARD, SEGMENTS_AUDIO),
+    "ingest-manifests": (MANIFESTS_READ, ORDERS_ROWS),
+    "asr": (SEGMENTS_TRANSCRIBED,),
+    "assembler": (CALLS_TRANSCRIBED, CALLS_COMMANDS),
+    "classifier": (CALLS_CLASSIFIED,),
+    "compliance-orders": (ORDERS_CURRENT,),
+    "compliance-facts": (CALLS_FACTS,),
+    "compliance-judge": (ORDERS_VERDICTS, CALLS_WANTED),
+    "archive": (),
+}
+
+
+def service_of(worker: str) -> str:
+    """The service that a worker belongs to."""
+    return worker.partition("-")[0]

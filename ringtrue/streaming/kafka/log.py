@@ -48,10 +48,11 @@ class KafkaLog:
         """Tells this log from another one."""
         return self._cluster.id
 
-    def create_topics(self, topics: Sequence[Topic]) -> None:
-        """Creates the topics that are missing. Those that are there stay as they are; see `differences`."""
-        self._topics.create(topics)
+    def create_topics(self, topics: Sequence[Topic]) -> list[str]:
+        """Creates the topics that are missing; which. Those that are there stay as they are; see `differences`."""
+        created = self._topics.create(topics)
         self._cluster.check(topic.name for topic in topics)
+        return created
 
     def differences(self, topics: Sequence[Topic]) -> list[Difference]:
         """What about the topics is not as the table says."""

@@ -112,7 +112,8 @@ class Topics:
                 differences.append(Difference(name, "partitions", str(present[name]), str(partitions), remedy))
         for name, found in self._configurations(there).items():
             for setting, value in self.configuration(wanted[name], replicas).items():
-                if found.get(setting) != value:
+                enough = setting == "max.message.bytes" and int(found.get(setting) or 0) >= int(value)
+                if found.get(setting) != value and not enough:
                     remedy = (
                         f"kafka-configs.sh --alter --entity-type topics --entity-name {name} "
                         f"--add-config {setting}={value}"
