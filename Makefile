@@ -3,13 +3,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check lint types install clean
+.PHONY: demo test check lint types install servers servers-down clean
 
 demo: install
 	$(BIN)/ringtrue demo
 
 test: install check
-	$(BIN)/pytest --cov --cov-report=term
+	PYTHON=$(BIN)/python deploy/local/with-servers $(BIN)/pytest --cov --cov-report=term
 
 check: lint types
 
@@ -32,5 +32,14 @@ install: .venv/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
 	touch $@
 
+# Kafka, MinIO and PostgreSQL to work with; the tests start some of their own. eval "$(make -s servers)"
+servers:
+	@$(PYTHON) deploy/local/servers up
+
+servers-down:
+	@$(PYTHON) deploy/local/servers down
+
 clean:
-	rm -rf .venv ringtrue-data
+	@$(PYTHON) deploy/local/servers reset --state .servers/plain
+	@$(PYTHON) deploy/local/servers reset --state .servers/secure
+	rm -rf .venv .servers ringtrue-data

@@ -100,6 +100,19 @@ def test_a_url_that_is_none_is_named(url: str) -> None:
         open_database(url)
 
 
+def test_what_the_url_says_of_tls_reaches_the_driver(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("")
+    engine = open_database(f"postgresql://host/results?sslmode=verify-full&sslrootcert={tmp_path / 'ca.pem'}")
+    _, given = engine.dialect.create_connect_args(engine.url)
+    assert (given["sslmode"], given["sslrootcert"]) == ("verify-full", str(tmp_path / "ca.pem"))
+    open_database("postgresql://host/results?sslmode=verify-full&sslrootcert=system")
+
+
+def test_a_missing_certificate_is_named_and_no_server_that_is_away() -> None:
+    with pytest.raises(Misconfigured, match=r"DATABASE__URL: there is no file /missing\.pem, which sslrootcert"):
+        open_database("postgresql://host/results?sslmode=verify-full&sslrootcert=/missing.pem")
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     engine = open_database(f"sqlite:///{tmp_path / 'file' / 'results.sqlite'}")
