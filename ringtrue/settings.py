@@ -2,12 +2,16 @@
 
 `RINGTRUE_DATABASE__URL` is `settings.database.url`. Everything has a default, with which one machine runs
 on the embedded log and SQLite. `load_settings` names the setting, the value and what is allowed when one is wrong.
+
+`RINGTRUE_SECRETS_DIR` names a folder with files named like settings in lower case, such as `ringtrue_s3__secret_key`;
+each holds one value. It is how secrets are mounted, and any setting may come this way. The environment wins over files.
 """
 
 import difflib
 import os
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -18,6 +22,7 @@ from ringtrue.errors import Misconfigured
 _PREFIX = "RINGTRUE_"
 #: Set by test runs, not read here: addresses of servers, points at which to die.
 _TEST_PREFIX = "RINGTRUE_TEST_"
+_SECRETS_DIR = "RINGTRUE_SECRETS_DIR"
 
 
 def _known_zone(name: str) -> str:
@@ -33,14 +38,14 @@ class _Group(BaseModel):
 
 
 class LogSettings(_Group):
-    """The log, whichever it is: partitions of every topic, how long a silent member keeps its own, the largest record.
+    """The log: one SQLite file in the data folder, unless `KafkaSettings` name a cluster.
 
-    The embedded log is one SQLite file in the data folder; `KafkaSettings` name another one.
+    `session_timeout_s` is the embedded log's; partitions and the largest record are of either one.
     """
 
     partitions: Annotated[int, Field(ge=1, le=64)] = 4
     session_timeout_s: Annotated[float, Field(gt=0)] = 15.0
-    #: Key, value and headers of a record that a worker writes. Kafka's own default, less its framing.
+    #: Key, value and headers of a record that a worker writes; just below Kafka's own default for a batch.
     max_record_bytes: Annotated[int, Field(ge=10_000, le=100_000_000)] = 1_000_000
 
 
@@ -62,6 +67,7 @@ class KafkaSettings(_Group):
     ssl_key_file: Path | None = None
     ssl_key_password: SecretStr = SecretStr("")
     compression: Literal["lz4", "zstd", "snappy", "gzip", "none"] = "lz4"
+    session_timeout_s: Annotated[float, Field(ge=0.2)] = 45.0
     max_poll_interval_s: Annotated[float, Field(ge=1)] = 300.0
     transaction_timeout_s: Annotated[float, Field(ge=1, le=900)] = 20.0
     deadline_s: Annotated[float, Field(ge=1)] = 60.0
@@ -78,23 +84,36 @@ class SchemaRegistrySettings(_Group):
 
 
 class DatabaseSettings(_Group):
-    """Where results go: an SQLAlchemy URL; empty for SQLite in the data folder."""
+    """Where results go: an SQLAlchemy URL; empty for SQLite in the data folder.
+
+    The URL's query goes to the driver: `?sslmode=verify-full&sslrootcert=FILE` for TLS. `password` stands in for the
+    one in the URL, so that the URL is no secret; SQLite has none.
+    """
 
     url: str = ""
+    password: SecretStr = SecretStr("")
 
 
 class S3Settings(_Group):
-    """An S3 store, for sources of the form `s3://bucket/prefix`."""
+    """An S3 store, for sources of the form `s3://bucket/prefix`.
+
+    `ca_file` holds the certificates to trust with TLS (`secure`), instead of the system's.
+    """
 
     endpoint: str = "localhost:9000"
     access_key: str = ""
     secret_key: SecretStr = SecretStr("")
     secure: bool = True
+    ca_file: Path | None = None
     region: str = ""
 
 
 class IngestSettings(_Group):
-    """How recordings are found, read and cut."""
+    """How recordings are found, read and cut.
+
+    `reconcile_every_s` is how often the service lists its bucket for what no notification announced, 0 for never;
+    objects younger than `reconcile_skip_s` are left to their notifications.
+    """
 
     file_name_pattern: str = ""
     manifest_day: str = ""
@@ -103,6 +122,8 @@ class IngestSettings(_Group):
     decoders: Annotated[int, Field(ge=1, le=64)] = 2
     scan_every_s: Annotated[float, Field(gt=0)] = 5.0
     settle_age_s: Annotated[float, Field(ge=0)] = 2.0
+    reconcile_every_s: Annotated[float, Field(ge=0)] = 300.0
+    reconcile_skip_s: Annotated[float, Field(ge=0)] = 60.0
     max_backlog_h: Annotated[float, Field(gt=0)] = 24.0
 
 
@@ -134,6 +155,7 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Path("ringtrue-data")
+    secrets_dir: Path | None = None
     source: str = ""
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "Africa/Casablanca"
     language: Literal["fr", "en"] = "fr"
@@ -179,8 +201,11 @@ class Settings(BaseSettings):
 
     @property
     def database_url(self) -> str:
-        """The database's URL, SQLite in the data folder unless one is set."""
-        return self.database.url or f"sqlite:///{self.data_dir / 'results.sqlite'}"
+        """The database's URL with its password; SQLite in the data folder unless one is set."""
+        url, password = self.database.url, self.database.password.get_secret_value()
+        if not url:
+            return f"sqlite:///{self.data_dir / 'results.sqlite'}"
+        return _with_password(url, password) if password and not url.startswith("sqlite") else url
 
     @property
     def zone(self) -> ZoneInfo:
@@ -189,19 +214,31 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Reads the settings from the environment.
+    """Reads the settings from the environment and from the folder of secrets.
 
     Raises:
         Misconfigured: A setting is unknown or its value is not allowed; the message names each.
     """
-    problems = [*_unknown_names()]
+    environment = [name for name in os.environ if not name.startswith(_TEST_PREFIX)]
+    files = {name: text for name, text in _files().items() if name not in map(str.upper, environment)}
+    known = _known()
+    problems = [*_unknown(environment, known), *_unknown(files, {name for name, path in known.items() if path})]
+    given = dict[str, Any]()
+    for name, text in files.items():
+        match known.get(name):
+            case (group, part):
+                given.setdefault(group, {})[part] = text
+            case (single,):
+                given[single] = text
     try:
-        settings = Settings()
+        settings = Settings(**given)
     except ValidationError as error:
         for item in error.errors():
             name = _PREFIX + "__".join(str(part).upper() for part in item["loc"])
-            if item["type"] != "extra_forbidden":  # named by _unknown_names already; its value may be a secret
-                problems.append(f"{name}={item['input']!r}: {item['msg']}")
+            # An unknown one is named already; its value may be a secret, and what stands in a file likely is one.
+            if item["type"] != "extra_forbidden":
+                what = f"the file of {name}" if name in files else f"{name}={item['input']!r}"
+                problems.append(f"{what}: {item['msg']}")
     except SettingsError as error:
         problems.append(f"{error}; a group is set by its parts, such as RINGTRUE_LOG__PARTITIONS")
     else:
@@ -210,16 +247,45 @@ def load_settings() -> Settings:
     raise Misconfigured("settings in the environment are wrong:\n  " + "\n  ".join(problems))
 
 
-def _unknown_names() -> list[str]:
-    known = set[str]()
+def _known() -> dict[str, tuple[str, ...]]:
+    """Every setting's name and where it stands in `Settings`; nowhere for groups, which are set by their parts."""
+    known = dict[str, tuple[str, ...]]()
     for name, field in Settings.model_fields.items():
         kind = field.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            known |= {f"{_PREFIX}{name}__{part}".upper() for part in kind.model_fields}
-        known.add(f"{_PREFIX}{name}".upper())
-    problems = []
-    for name in os.environ:
-        if name.startswith(_PREFIX) and not name.startswith(_TEST_PREFIX) and name.upper() not in known:
+        parts = list(kind.model_fields) if isinstance(kind, type) and issubclass(kind, BaseModel) else []
+        known[f"{_PREFIX}{name}".upper()] = () if parts else (name,)
+        known |= {f"{_PREFIX}{name}__{part}".upper(): (name, part) for part in parts}
+    return known
+
+
+def _unknown(names: Iterable[str], known: Collection[str]) -> Iterator[str]:
+    for name in names:
+        if name.startswith(_PREFIX) and name.upper() not in known:
             near = difflib.get_close_matches(name, known, n=1)
-            problems.append(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
-    return problems
+            yield f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def _files() -> dict[str, str]:
+    """What the files in the folder of secrets hold, by the setting that they are named for; others are left out."""
+    folder = os.environ.get(_SECRETS_DIR)
+    if not folder:
+        return {}
+    path, found = Path(folder), dict[str, str]()
+    try:
+        for path in sorted(Path(folder).iterdir()):
+            if path.name.upper().startswith(_PREFIX):
+                found[path.name.upper()] = path.read_text(encoding="utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise Misconfigured(f"{_SECRETS_DIR}: {path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise Misconfigured(f"{_SECRETS_DIR}: {path} is not UTF-8 text") from error
+    return found
+
+
+def _with_password(url: str, password: str) -> str:
+    import sqlalchemy as sa  # slow to import, and only servers have passwords
+
+    try:
+        return sa.make_url(url).set(password=password).render_as_string(hide_password=False)
+    except (sa.exc.ArgumentError, ValueError):
+        return url  # whoever opens it says what is wrong with it

@@ -37,6 +37,10 @@ _SQLITE_AWAY = frozenset(
 _POSTGRESQL_AWAY = ("08", "40", "53", "55", "57", "58", "25006")
 #: SQLAlchemy's own default driver is another one from 2.1 on.
 _POSTGRESQL_DRIVER = "postgresql+psycopg2"
+#: In a URL these name files. Without this look a missing one would seem to be a server that is away.
+_FILES_IN_URL = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
+#: libpq's name for the certificates of the system.
+_SYSTEM_ROOTS = "system"
 _WRITING = "ringtrue_writing"
 
 
@@ -48,16 +52,20 @@ def open_database(url: str) -> sa.Engine:
     """An engine for a database; nothing is asked of a server yet.
 
     Args:
-        url: `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`.
+        url: `sqlite:///PATH` or `postgresql://USER:PASSWORD@HOST/NAME`. What stands behind a `?` goes to the driver,
+            such as `sslmode=verify-full&sslrootcert=FILE`.
 
     Raises:
-        Misconfigured: The URL is not one of these forms, or its driver is not installed.
+        Misconfigured: The URL is not one of these forms or names a missing file, or its driver is not installed.
     """
     try:
         parsed = sa.make_url(url)
         if parsed.get_backend_name() not in ("sqlite", "postgresql"):
             raise Misconfigured(f"RINGTRUE_DATABASE__URL names {parsed.get_backend_name()}; use sqlite or postgresql")
         sqlite = parsed.get_backend_name() == "sqlite"
+        for name in _FILES_IN_URL & parsed.query.keys():
+            if (file := str(parsed.query[name])) != _SYSTEM_ROOTS and not Path(file).is_file():
+                raise Misconfigured(f"RINGTRUE_DATABASE__URL: there is no file {file}, which {name} names")
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername=_POSTGRESQL_DRIVER)
         engine = sa.create_engine(

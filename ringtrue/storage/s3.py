@@ -6,10 +6,13 @@ list. So a refused object is blamed only when the bucket itself answers and give
 settings are at fault and nothing may be dead-lettered.
 """
 
-from collections.abc import Iterator
+import ssl
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from itertools import islice
+from mimetypes import guess_type
+from pathlib import Path
 from xml.etree.ElementTree import ParseError
 
 import urllib3
@@ -38,6 +41,8 @@ _BACKOFF_S = 0.2
 _CHUNK_BYTES = 1 << 20
 #: So many other objects of a bucket are tried before a refusal is blamed on the settings.
 _WITNESSES = 3
+#: A file up to this size is put in one request, and its etag is then the MD5 of its content.
+PART_BYTES = 16 << 20
 #: Connections kept for threads that read side by side.
 _CONNECTIONS = 16
 _META_PREFIX = "x-amz-meta-"
@@ -68,6 +73,10 @@ _AWAY_STATUS = frozenset({408, 425, 429})
 class _Refused(Exception):
     """The store answered 4xx for an object, and the answer alone does not say whose fault it is."""
 
+    def __init__(self, status: int, said: str) -> None:
+        super().__init__(f"answered {status} ({said})")
+        self.status = status
+
 
 class S3Store:
     """The buckets of one S3 endpoint."""
@@ -88,6 +97,7 @@ class S3Store:
                     timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=_READ_TIMEOUT_S),
                     retries=retries,
                     maxsize=_CONNECTIONS,
+                    ssl_context=_trust(settings) if settings.secure else None,
                 ),
             )
         except ValueError as error:
@@ -121,6 +131,24 @@ class S3Store:
                 self._client.put_object(bucket, key, BytesIO(data), len(data))
         except _Refused as refused:
             raise StorageMisconfigured(f"{self._endpoint} takes no objects into {bucket}: {refused}") from refused
+
+    def put_file(self, bucket: str, key: str, file: Path, metadata: Mapping[str, str]) -> None:
+        """Writes an object from a file, in parts when it is large, so that little of it is held in memory.
+
+        Raises:
+            ObjectRefused: The store does not take this object, although it may take others.
+            OSError: The file cannot be read.
+        """
+        kind = guess_type(key)[0] or "application/octet-stream"
+        try:
+            with self._named(bucket, key):
+                self._client.fput_object(
+                    bucket, key, str(file), kind, dict(metadata), part_size=PART_BYTES, num_parallel_uploads=1
+                )
+        except _Refused as refused:
+            if refused.status in (401, 403):
+                raise StorageMisconfigured(f"{self._endpoint} takes no objects into {bucket}: {refused}") from refused
+            raise ObjectRefused(f"{bucket}/{key}: {refused}") from refused
 
     def list(self, bucket: str, prefix: str, since_ms: int | None = None) -> Iterator[ObjectInfo]:
         """See `ObjectStore.list`."""
@@ -160,7 +188,10 @@ class S3Store:
         try:
             yield
         except urllib3.exceptions.HTTPError as error:
-            raise StorageAway(f"{self._endpoint} cannot be reached: {error}") from error
+            said = f"{self._endpoint} cannot be reached: {error}"
+            if isinstance(getattr(error, "reason", error), urllib3.exceptions.SSLError):
+                said += "; do RINGTRUE_S3__SECURE and RINGTRUE_S3__CA_FILE fit this server?"
+            raise StorageAway(said) from error
         except ServerError as error:
             raise self._by_status(error.status_code, str(error), bucket, key) from error
         except InvalidResponseError as error:
@@ -191,13 +222,24 @@ class S3Store:
             return StorageAway(f"{self._endpoint} answered {status} ({said})")
         if status == 412:
             return ObjectChanged(f"{bucket}/{key} has changed since it was registered")
-        return _Refused(f"answered {status} ({said})")
+        return _Refused(status, said)
 
     def _gone_or_no_bucket(self, bucket: str, key: str) -> Exception:
         with self._named(bucket):
             if not self._client.bucket_exists(bucket):
                 return StorageMisconfigured(f"{self._endpoint} has no bucket {bucket}")
         return ObjectGone(f"{bucket}/{key} does not exist (any more)")
+
+
+def _trust(settings: S3Settings) -> ssl.SSLContext:
+    """The certificates that TLS connections trust: the system's, or those of the operator's file."""
+    try:
+        return ssl.create_default_context(cafile=settings.ca_file)
+    except OSError as error:  # of which a file that holds no certificate is one
+        problem = (
+            f"RINGTRUE_S3__CA_FILE={settings.ca_file}: {error.strerror or error}; certificates in PEM are expected"
+        )
+        raise StorageMisconfigured(problem) from error
 
 
 def _body(response: urllib3.BaseHTTPResponse, key: str, max_bytes: int) -> bytes:

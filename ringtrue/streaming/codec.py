@@ -2,8 +2,8 @@
 
 `Codec.encode` writes with the present schema; `Codec.decode` resolves the writer's schema from the bytes themselves, so
 that a reader takes messages of every released version. How the writer's schema is named in the bytes is a `WireFormat`:
-now Avro's single-object encoding; the Confluent wire format (schema registry) is another one of these, and readers
-accept every format they are given.
+Avro's single-object encoding, or the Confluent wire format (`registry.py`). Readers accept every format they are given;
+`registry.make_codec` makes the codec that the settings ask for.
 """
 
 import io
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import fastavro
+from fastavro.read import SchemaResolutionError
 from fastavro.repository.base import AbstractSchemaRepository
 from fastavro.schema import fingerprint, load_schema, to_parsing_canonical_form
 from pydantic import TypeAdapter, ValidationError
@@ -27,6 +28,18 @@ T = TypeVar("T")
 
 #: A parsed Avro schema, as fastavro takes it.
 Schema = Any
+
+#: What bytes that are no whole message make fastavro and pydantic raise.
+_UNREADABLE = (
+    ValidationError,
+    SchemaResolutionError,
+    EOFError,
+    ValueError,
+    IndexError,
+    KeyError,
+    TypeError,
+    OverflowError,
+)
 
 
 class UnknownSchema(Away):
@@ -43,6 +56,14 @@ class Written:
 
 class WireFormat(Protocol):
     """How bytes name the schema that wrote them."""
+
+    def prepare(self) -> None:
+        """Gets hold of what writing needs. It is done at the first message, if not before.
+
+        Raises:
+            Away: What knows the schemas cannot be reached now.
+            Misconfigured: It does not take ours.
+        """
 
     def header(self, name: str) -> bytes:
         """What stands before the body of a message of this name."""
@@ -94,6 +115,9 @@ class SingleObject:
                 schema = schema_of(path.stem, folder)
                 self._written[self._mark(schema)] = Written(path.stem, schema)
 
+    def prepare(self) -> None:
+        """See `WireFormat`."""
+
     def header(self, name: str) -> bytes:
         """See `WireFormat`."""
         if name not in self._headers:
@@ -115,7 +139,8 @@ class SingleObject:
 
 
 @cache
-def _single_object() -> SingleObject:
+def single_object() -> SingleObject:
+    """The single-object encoding with what this version knows; making it reads every schema."""
     return SingleObject()
 
 
@@ -128,8 +153,12 @@ class Codec:
     """
 
     def __init__(self, writes: WireFormat | None = None, reads: Sequence[WireFormat] = ()) -> None:
-        self._writes = writes or _single_object()
+        self._writes = writes or single_object()
         self._formats = (self._writes, *reads)
+
+    def prepare(self) -> None:
+        """Gets hold of what writing needs, so that a fault shows at the start; see `WireFormat.prepare`."""
+        self._writes.prepare()
 
     def encode(self, message: object) -> bytes:
         """The bytes of a message."""
@@ -154,7 +183,7 @@ class Codec:
                 if rest := len(body.read()):
                     raise ValueError(f"{rest} bytes too many")
                 return _adapter(written.name).validate_python(values)
-            except (ValidationError, EOFError, ValueError, IndexError, KeyError, TypeError, OverflowError) as error:
+            except _UNREADABLE as error:
                 raise BadRecord("undecodable", f"the bytes are not a whole {written.name}: {error}") from error
         raise BadRecord("undecodable", f"{len(data or b'')} bytes that are not a message of Ringtrue")
 

@@ -112,6 +112,104 @@ def test_a_secret_does_not_show_in_the_settings(monkeypatch: pytest.MonkeyPatch)
     assert settings.s3.secret_key.get_secret_value() == "do-not-show"
 
 
+@pytest.fixture
+def secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of secrets."""
+    folder = tmp_path / "secrets"
+    folder.mkdir()
+    monkeypatch.setenv("RINGTRUE_SECRETS_DIR", str(folder))
+    return folder
+
+
+def test_settings_may_stand_in_files_one_each(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (secrets / "ringtrue_s3__secret_key").write_text(" do-not-show \n")
+    (secrets / "ringtrue_kafka__sasl_password").write_bytes(b"do-not-show\r\n")
+    (secrets / "ringtrue_database__url").write_text("postgresql://host/results")
+    (secrets / "ringtrue_log__partitions").write_text("8\n")
+    (secrets / "ringtrue_time_zone").write_text("Europe/Paris\n")
+    (secrets / "password_of_another_program").write_text("not ours")
+    (secrets / "..data").mkdir()
+    monkeypatch.setenv("RINGTRUE_S3__ACCESS_KEY", "ingest")
+    settings = load_settings()
+    assert settings.s3.secret_key.get_secret_value() == " do-not-show "
+    assert settings.kafka.sasl_password.get_secret_value() == "do-not-show"
+    assert (settings.s3.access_key, settings.s3.endpoint) == ("ingest", "localhost:9000")
+    assert (settings.log.partitions, settings.log.session_timeout_s) == (8, 15.0)
+    assert settings.database_url == "postgresql://host/results"
+    assert settings.zone == ZoneInfo("Europe/Paris")
+
+
+def test_the_environment_wins_over_a_file(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (secrets / "ringtrue_s3__secret_key").write_text("of the file")
+    (secrets / "ringtrue_source").write_text("s3://of-the-file")
+    monkeypatch.setenv("RINGTRUE_S3__SECRET_KEY", "of the environment")
+    monkeypatch.setenv("RINGTRUE_SOURCE", "")
+    settings = load_settings()
+    assert (settings.s3.secret_key.get_secret_value(), settings.source) == ("of the environment", "")
+
+
+def test_a_file_that_is_named_like_no_setting_is_named(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (secrets / "ringtrue_s3__secretkey").write_text("do-not-show")
+    (secrets / "ringtrue_s3").write_text("do-not-show")
+    said = wrong(monkeypatch)
+    assert "RINGTRUE_S3__SECRETKEY is not a setting; did you mean RINGTRUE_S3__SECRET_KEY?" in said
+    assert "RINGTRUE_S3 is not a setting" in said
+    assert "do-not-show" not in said
+
+
+def test_a_wrong_value_in_a_file_is_named_but_not_shown(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (secrets / "ringtrue_log__partitions").write_text("do-not-show")
+    said = wrong(monkeypatch)
+    assert "the file of RINGTRUE_LOG__PARTITIONS: Input should be a valid integer" in said
+    assert "do-not-show" not in said
+
+
+def test_a_folder_or_a_file_of_secrets_that_cannot_be_read_is_named(
+    secrets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (secrets / "ringtrue_s3__secret_key").symlink_to("missing")
+    assert "ringtrue_s3__secret_key cannot be read: No such file" in wrong(monkeypatch)
+    (secrets / "ringtrue_s3__secret_key").unlink()
+    (secrets / "ringtrue_s3__secret_key").write_bytes(b"\xff\xfe")
+    assert "ringtrue_s3__secret_key is not UTF-8" in wrong(monkeypatch)
+    assert "RINGTRUE_SECRETS_DIR: nowhere cannot be read" in wrong(monkeypatch, RINGTRUE_SECRETS_DIR="nowhere")
+
+
+def test_a_child_process_gets_what_stood_in_files(secrets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (secrets / "ringtrue_s3__secret_key").write_text("do-not-show")
+    parent = load_settings()
+    environment = parent.environment()
+    (secrets / "ringtrue_s3__secret_key").write_text("changed meanwhile")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == parent
+
+
+@pytest.mark.parametrize(
+    ("url", "whole"),
+    [
+        ("postgresql://ringtrue@host/results", "postgresql://ringtrue:p%40ss%2Fword@host/results"),
+        (
+            "postgresql://ringtrue:old@host:5433/results?sslmode=verify-full",
+            "postgresql://ringtrue:p%40ss%2Fword@host:5433/results?sslmode=verify-full",
+        ),
+        ("sqlite:///results.sqlite", "sqlite:///results.sqlite"),
+        ("no URL", "no URL"),
+    ],
+)
+def test_the_password_of_the_database_need_not_stand_in_its_url(
+    secrets: Path, monkeypatch: pytest.MonkeyPatch, url: str, whole: str
+) -> None:
+    (secrets / "ringtrue_database__password").write_text("p@ss/word\n")
+    monkeypatch.setenv("RINGTRUE_DATABASE__URL", url)
+    assert load_settings().database_url == whole
+
+
+def test_a_password_without_a_url_leaves_sqlite(secrets: Path) -> None:
+    (secrets / "ringtrue_database__password").write_text("unused")
+    assert load_settings().database_url == f"sqlite:///{Path('ringtrue-data/results.sqlite')}"
+
+
 def test_a_child_process_gets_the_same_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "RINGTRUE_LOG__PARTITIONS": "3",

@@ -3,6 +3,7 @@
 import socket
 import threading
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from ringtrue.storage import (
     s3,
 )
 from ringtrue.storage.s3 import S3Store
+from tests.unit.storage.certificates import loopback_certificate
 from tests.unit.storage.stub_s3 import StubS3
 
 
@@ -50,6 +52,31 @@ def test_a_store_in_trouble_is_away(stub: StubS3, store: S3Store, status: int) -
             attempt()
 
 
+def test_a_large_file_goes_up_in_parts(
+    stub: StubS3, store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "PART_BYTES", 5 << 20)
+    file = tmp_path / "long.wav"
+    file.write_bytes(bytes(11 << 20))
+    store.put_file("recordings", "appel é/long.wav", file, {"ringtrue-md5": "abc"})
+    there = store.stat("recordings", "appel é/long.wav")
+    assert (there.size, there.metadata) == (11 << 20, {"ringtrue-md5": "abc"})
+    assert stub.buckets["recordings"]["appel é/long.wav"].parts == 3
+
+
+def test_an_object_that_the_store_does_not_take_is_refused_and_a_bucket_that_takes_none_is_named(
+    stub: StubS3, store: S3Store, tmp_path: Path
+) -> None:
+    file = tmp_path / "a.wav"
+    file.write_bytes(b"data")
+    stub.faults[("PUT", "/recordings/a.wav")] = (400, "KeyTooLongError")
+    with pytest.raises(ObjectRefused, match="KeyTooLongError"):
+        store.put_file("recordings", "a.wav", file, {})
+    stub.faults[("PUT", "/recordings/a.wav")] = (403, "AccessDenied")
+    with pytest.raises(StorageMisconfigured, match="takes no objects"):
+        store.put_file("recordings", "a.wav", file, {})
+
+
 def test_slow_down_is_away_whatever_its_status(stub: StubS3, store: S3Store) -> None:
     stub.faults[("GET", "/recordings/a.wav")] = (400, "SlowDown")
     with pytest.raises(StorageAway):
@@ -80,6 +107,23 @@ def test_no_answer_in_time_is_away(stub: StubS3, store: S3Store) -> None:
         mute = S3Store(S3Settings(endpoint=f"127.0.0.1:{silent.getsockname()[1]}", secure=False))
         with pytest.raises(StorageAway):
             mute.stat("recordings", "a.wav")
+
+
+def test_an_answer_that_does_not_begin_is_asked_for_again_within_the_call(stub: StubS3, store: S3Store) -> None:
+    assert store.stat("recordings", "b.wav").size == 4  # the SDK has asked for the bucket's region
+    stub.stalls = ["silence", "silence"]
+    assert store.get("recordings", "a.wav", None, 10) == b"data"
+
+
+def test_a_fetch_that_stalls_half_way_is_away_in_time_and_whole_when_it_is_tried_again(
+    stub: StubS3, store: S3Store
+) -> None:
+    stub.put("recordings", "long.wav", b"0123456789" * 1000)
+    assert store.stat("recordings", "long.wav").size == 10_000
+    stub.stalls = ["half"]
+    with pytest.raises(StorageAway, match="timed out"):
+        store.get("recordings", "long.wav", None, 10_000)
+    assert store.get("recordings", "long.wav", None, 10_000) == b"0123456789" * 1000
 
 
 def test_an_answer_that_breaks_off_is_away(stub: StubS3, store: S3Store) -> None:
@@ -176,3 +220,33 @@ def test_the_secret_key_is_in_no_message(stub: StubS3, store: S3Store) -> None:
     with pytest.raises(StorageMisconfigured) as wrong:
         store.get("recordings", "a.wav", None, 10)
     assert "synthetic" not in str(wrong.value)
+
+
+def test_tls_trusts_the_operators_own_authority_and_no_stranger(tmp_path: Path) -> None:
+    certificate, context = loopback_certificate(tmp_path)
+    stub = StubS3(buckets={"recordings": {}})
+    stub.put("recordings", "a.wav", b"data")
+    server = stub.start(context)
+    try:
+        secure = stub.settings.model_copy(update={"secure": True})
+        trusting = S3Store(secure.model_copy(update={"ca_file": certificate}))
+        assert trusting.get("recordings", "a.wav", None, 10) == b"data"
+        with pytest.raises(StorageAway, match="RINGTRUE_S3__CA_FILE"):
+            S3Store(secure).get("recordings", "a.wav", None, 10)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_a_server_that_speaks_no_tls_is_away_with_the_setting_named(stub: StubS3) -> None:
+    with pytest.raises(StorageAway, match="RINGTRUE_S3__SECURE"):
+        S3Store(stub.settings.model_copy(update={"secure": True})).stat("recordings", "a.wav")
+
+
+@pytest.mark.parametrize("text", [None, "no certificate"])
+def test_an_unusable_file_of_certificates_is_named(tmp_path: Path, text: str | None) -> None:
+    file = tmp_path / "ca.pem"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(StorageMisconfigured, match=r"RINGTRUE_S3__CA_FILE=.*ca\.pem"):
+        S3Store(S3Settings(ca_file=file))
