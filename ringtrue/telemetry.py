@@ -33,6 +33,10 @@ RECORD_AGE = Histogram(
 TRANSACTION = Histogram("ringtrue_transaction_seconds", "Time of a commit", ["worker"])
 RETRIES = Counter("ringtrue_retries", "Turns that began again because something was away", ["worker"])
 DROPPED = Counter("ringtrue_dropped", "Messages of an older run, and duplicates", ["worker", "why"])
+RECOVERED = Counter(
+    "ringtrue_recordings_recovered", "Objects that a listing of the bucket brought and no notification had", ["kind"]
+)
+LAST_LISTING = Gauge("ringtrue_last_listing_timestamp_seconds", "When the bucket was last listed to its end")
 LAST_COMMIT = Gauge("ringtrue_last_commit_timestamp_seconds", "When a worker last committed", ["worker"])
 AUDIO = Counter("ringtrue_audio_seconds", "Audio handled", ["worker"])
 INFERENCE = Counter("ringtrue_inference_seconds", "Time spent in a model", ["worker"])

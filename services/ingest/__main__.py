@@ -1,6 +1,7 @@
 """`ringtrue service ingest`: the workers intake, register, segment and manifests."""
 
 from ringtrue.service import Context, Service
+from ringtrue.storage import open_store
 from ringtrue.streaming.worker import Worker
 from services.ingest.audio.decode import DecodeLimits
 from services.ingest.audio.hearing import HearingSettings
@@ -16,9 +17,10 @@ from services.ingest.segment import Segment
 def _workers(context: Context) -> list[Worker]:
     settings = context.settings
     ingest = settings.ingest
-    store = context.store
+    source = open_store(settings.source, settings.s3)
+    store = source.store
     return [
-        Intake(),
+        Intake(source.bucket, source.prefix),
         Register(
             store,
             settings.zone,

@@ -13,9 +13,9 @@ from ringtrue.errors import BadRecord
 from ringtrue.messages import ManifestRead, ObjectSeen, Order, OrderRow
 from ringtrue.storage import ObjectGone, ObjectStore
 from ringtrue.streaming.step import Step
-from ringtrue.streaming.topics import MANIFESTS_READ, ORDERS_ROWS, READ_BY
+from ringtrue.streaming.topics import MANIFESTS_READ, ORDERS_ROWS, READ_BY, state_of
 from ringtrue.streaming.worker import Worker
-from ringtrue.telemetry import DROPPED
+from ringtrue.telemetry import DROPPED, RECOVERED
 from services.ingest.manifests.layouts import Layouts
 from services.ingest.manifests.manifest import Manifest, UnreadableManifest, read_manifest
 from services.ingest.state import ManifestCase
@@ -38,7 +38,7 @@ class Manifests(Worker):
 
     name = "ingest-manifests"
     inputs = READ_BY["ingest-manifests"]
-    state = "ingest-manifests.state"
+    state = state_of("ingest-manifests").name
     limit = 1
 
     def __init__(self, store: ObjectStore, layouts: Layouts, zone: ZoneInfo, day: date | None) -> None:
@@ -88,6 +88,8 @@ class Manifests(Worker):
         )
         step.put(name, read)
         step.send(MANIFESTS_READ, name, read)
+        if seen.origin == "reconcile":
+            RECOVERED.labels(seen.kind).inc()
 
     def _rows(self, step: Step, name: str, revision: int, manifest: Manifest) -> None:
         present = {one.order.case_id for one in manifest.orders}

@@ -1,13 +1,16 @@
-"""Ingest's part of the command line: `inspect`, `orders check` and `reconcile`."""
+"""Ingest's part of the command line: `inspect`, `orders check`, `reconcile` and `upload`."""
 
 import json
 import sys
 import threading
+from collections import Counter
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from ringtrue import times
@@ -17,6 +20,7 @@ from ringtrue.files import read_file
 from ringtrue.service import open_log, stop_event
 from ringtrue.settings import Settings, load_settings
 from ringtrue.storage import open_store
+from ringtrue.streaming.registry import make_codec
 from ringtrue.telemetry import configure_logging
 from services.ingest.listing import Listed, Lister
 
@@ -72,6 +76,7 @@ def reconcile(
         times.now_ms,
         # A part of the deployment's source cannot vouch for the whole of it.
         vouches=settings.source in ("", url),
+        codec=make_codec(settings),
     )
     if watch:
         _watch(lister, settings, stop_event(with_parent=with_parent))
@@ -86,6 +91,67 @@ def _watch(lister: Lister, settings: Settings, stop: threading.Event) -> None:
     first: Listed = lister.list_once(skip_age_ms=int(ingest.settle_age_s * 1000))
     news().print(f"{settings.source}: {first.objects} objects listed; watching for more")
     lister.watch(stop, ingest.scan_every_s, int(ingest.settle_age_s * 1000))
+
+
+@app.command("upload")
+def upload(
+    folder: Annotated[Path, typer.Argument(help="The folder; the keys are the paths below it.")],
+    to: Annotated[str, typer.Option(help="s3://bucket or s3://bucket/prefix; default RINGTRUE_SOURCE.")] = "",
+    jobs: Annotated[int, typer.Option(min=1, max=16, help="Calls that go up side by side.")] = 8,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be uploaded, and do nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """Puts the recordings, sidecars and manifests of a folder into a bucket.
+
+    Run again after an interruption: what is there with the same content is left alone. Hidden files are passed over,
+    files of other kinds are skipped. The access keys must be allowed to put and get objects and to list the bucket.
+
+    Exit code 1: a file could not be uploaded; the others were. 3: the store is away.
+    """
+    from ringtrue.storage.s3 import S3Store
+    from services.ingest.upload import Result, Upload, look_through
+
+    settings = load_settings()
+    url = to or settings.source
+    if not url.startswith("s3://"):
+        raise WrongUse("to which bucket? Give --to s3://bucket/prefix, or set RINGTRUE_SOURCE to one")
+    target = open_store(url, settings.s3)
+    if not isinstance(target.store, S3Store):
+        raise TypeError(f"an S3 store is expected for {url}")
+    prefix = target.prefix if not target.prefix or target.prefix.endswith("/") else f"{target.prefix}/"
+    contents = look_through(folder, prefix)
+    results = list[Result]()
+    with Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=news()) as progress:
+        bar = progress.add_task("looking" if dry_run else "uploading", total=contents.count)
+
+        def tell(result: Result) -> None:
+            results.append(result)
+            progress.advance(bar)
+            if result.outcome == "failed":
+                progress.console.print(f"[red]{escape(str(result.found.path))}[/]: {escape(result.error)}")
+
+        Upload(target.store, target.bucket, jobs=jobs, dry_run=dry_run).run(contents, tell)
+    counts = Counter(result.outcome for result in results)
+    size = sum(result.size for result in results if result.outcome == "uploaded")
+    if as_json:
+        failed = [{"file": str(one.found.path), "error": one.error} for one in results if one.outcome == "failed"]
+        document = {
+            "to": f"s3://{target.bucket}/{prefix}",
+            "dry_run": dry_run,
+            "uploaded": counts["uploaded"],
+            "bytes": size,
+            "unchanged": counts["unchanged"],
+            "skipped": contents.others,
+            "failed": failed,
+        }
+        typer.echo(json.dumps(document, ensure_ascii=False))
+    else:
+        output().print(
+            f"s3://{target.bucket}/{prefix}: {counts['uploaded']} files ({size / 1e6:.1f} MB) "
+            f"{'to upload' if dry_run else 'uploaded'}, {counts['unchanged']} there already, "
+            f"{contents.others} of other kinds skipped, {counts['failed']} failed"
+        )
+    sys.exit(1 if counts["failed"] else 0)
 
 
 @orders.command("check")

@@ -1,4 +1,8 @@
-"""Intake: notifications of the bucket become records of their own key. Remembers nothing, asks nobody."""
+"""Intake: notifications of the bucket become records of their own key. Remembers nothing, asks nobody.
+
+Only what lies in the source is taken. A notified object outside of it would be registered although no listing, and so
+no coverage mark, ever speaks of it.
+"""
 
 from ringtrue.errors import BadRecord
 from ringtrue.messages import ObjectSeen
@@ -17,10 +21,19 @@ def route(seen: ObjectSeen) -> tuple[Topic, str]:
 
 
 class Intake(Worker):
-    """`recordings.notifications` to `recordings.seen` and `manifests.seen`."""
+    """`recordings.notifications` to `recordings.seen` and `manifests.seen`.
+
+    Args:
+        bucket: The source's bucket.
+        prefix: What the keys of the source begin with.
+    """
 
     name = "ingest-intake"
     inputs = READ_BY["ingest-intake"]
+
+    def __init__(self, bucket: str, prefix: str) -> None:
+        self._bucket = bucket
+        self._prefix = prefix
 
     def handle(self, step: Step) -> None:
         """See `Worker.handle`."""
@@ -31,5 +44,7 @@ class Intake(Worker):
         for item in found:
             if isinstance(item, Ignored):
                 DROPPED.labels(self.name, "no new object").inc()
+            elif item.bucket != self._bucket or not item.key.startswith(self._prefix):
+                DROPPED.labels(self.name, "outside of the source").inc()
             else:
                 step.send(*route(item), item)

@@ -7,8 +7,11 @@ register would drop it anyway.
 """
 
 import threading
+from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from ringtrue.messages import CoverageMark, ObjectSeen
 from ringtrue.storage import ObjectInfo, Source
@@ -42,32 +45,46 @@ class Lister:
         origin: `scan` for a folder, `reconcile` for a bucket.
         now_ms: The wall clock.
         vouches: Whether its listings cover the whole source and so may end in marks.
+        codec: How the deployment writes messages.
     """
 
     def __init__(
-        self, source: Source, log: Log, origin: Origin, now_ms: Callable[[], int], *, vouches: bool = True
+        self,
+        source: Source,
+        log: Log,
+        origin: Origin,
+        now_ms: Callable[[], int],
+        *,
+        vouches: bool = True,
+        codec: Codec | None = None,
     ) -> None:
         self._source = source
         self._log = log
         self._origin: Origin = origin
         self._now_ms = now_ms
-        self._codec = Codec()
-        self._known = dict[str, str]()  # key -> etag, as listed the time before
+        self._codec = codec or Codec()
+        self._known = array("Q")  # the versions that were listed the time before, sorted
         self._marked_ms = 0
         self._vouches = vouches
 
-    def list_once(self, *, skip_age_ms: int = 0) -> Listed:
-        """One listing and its marks. Objects younger than `skip_age_ms` may still be being written: not yet."""
+    def list_once(self, *, skip_age_ms: int = 0, stop: threading.Event | None = None) -> Listed:
+        """One listing and its marks. Objects younger than `skip_age_ms` may still be being written: not yet.
+
+        When `stop` is set meanwhile it ends without marks, for it has not seen everything.
+        """
         started_ms = self._now_ms()
         until_ms = started_ms - skip_age_ms
         news = 0
-        listed = dict[str, str]()
+        listed = array("Q")
         chunk = list[Outgoing]()
         for info in self._source.store.list(self._source.bucket, self._source.prefix):
+            if stop is not None and stop.is_set():
+                return Listed(len(listed), news)
             if is_hidden(info.key) or (skip_age_ms and info.modified_ms >= until_ms):
                 continue
-            listed[info.key] = info.etag
-            if self._known.get(info.key) != info.etag:
+            version = _version(info)
+            listed.append(version)
+            if not _holds(self._known, version):
                 news += 1
                 chunk.append(self._outgoing(self._seen(info)))
             if len(chunk) >= _CHUNK:
@@ -77,13 +94,13 @@ class Lister:
             self._marked_ms = started_ms
             chunk += self._marks(started_ms, until_ms)
         self._log.append(chunk)
-        self._known = listed  # only now: what could not be written is new to the next listing too
+        self._known = array("Q", sorted(listed))  # only now: what could not be written is new to the next listing too
         return Listed(len(listed), news)
 
     def watch(self, stop: threading.Event, every_s: float, skip_age_ms: int) -> None:
         """Lists until stopped."""
         while not stop.wait(every_s):
-            self.list_once(skip_age_ms=skip_age_ms)
+            self.list_once(skip_age_ms=skip_age_ms, stop=stop)
 
     def _seen(self, info: ObjectInfo) -> ObjectSeen:
         return object_seen(info.bucket, info.key, info.etag, info.size, info.modified_ms, self._origin)
@@ -106,3 +123,13 @@ class Lister:
                 event_time_ms=started_ms,
             )
             yield Outgoing(RECORDINGS_SEEN.name, b"coverage", self._codec.encode(mark), {}, partition)
+
+
+def _version(info: ObjectInfo) -> int:
+    """Stands for one version of an object, in 8 bytes: a bucket may hold millions of them."""
+    return int.from_bytes(blake2b(f"{info.etag}/{info.key}".encode(), digest_size=8).digest(), "big")
+
+
+def _holds(versions: "array[int]", version: int) -> bool:
+    place = bisect_left(versions, version)
+    return place < len(versions) and versions[place] == version

@@ -21,9 +21,9 @@ from ringtrue.messages import (
 )
 from ringtrue.storage import ObjectChanged, ObjectError, ObjectGone, ObjectInfo, ObjectStore
 from ringtrue.streaming.step import Step
-from ringtrue.streaming.topics import CALLS_REGISTERED, CALLS_REQUESTED, READ_BY
+from ringtrue.streaming.topics import CALLS_REGISTERED, CALLS_REQUESTED, READ_BY, state_of
 from ringtrue.streaming.worker import Worker
-from ringtrue.telemetry import DROPPED
+from ringtrue.telemetry import DROPPED, RECOVERED
 from services.ingest.metadata import BrokenSidecar, from_key, from_user_metadata, merge, read_sidecar
 from services.ingest.objects import AUDIO_SUFFIXES, MANIFEST_SUFFIXES, SIDECAR_SUFFIXES
 from services.ingest.state import RegisteredCall
@@ -46,7 +46,7 @@ class Register(Worker):
 
     name = "ingest-register"
     inputs = READ_BY["ingest-register"]
-    state = "ingest-register.state"
+    state = state_of("ingest-register").name
 
     def __init__(
         self, store: ObjectStore, zone: ZoneInfo, file_names: re.Pattern[str], *, select_all: bool, partitions: int
@@ -87,7 +87,7 @@ class Register(Worker):
     def _recording(self, step: Step, seen: ObjectSeen) -> None:
         call_id = str(seen.call_id)
         entry = step.get(_call(call_id), RegisteredCall)
-        if entry is not None and _listed_again(seen, entry.latest):
+        if entry is not None and _is_listed(seen) and (seen.key, seen.etag) == (entry.latest.key, entry.latest.etag):
             DROPPED.labels(self.name, "duplicate").inc()
             return
         info = self._stat(step, seen)
@@ -111,9 +111,13 @@ class Register(Worker):
             wanted=wanted,
         )
         self._publish(step, entry, fresh, request=self._select_all or wanted)
+        _count_recovered(seen)
 
     def _sidecar(self, step: Step, seen: ObjectSeen) -> None:
         entry = step.get(_call(str(seen.call_id)), RegisteredCall)
+        if entry is not None and _is_listed(seen) and seen.etag == entry.sidecar_etag:
+            DROPPED.labels(self.name, "duplicate").inc()
+            return
         info = self._stat(step, seen)
         if entry is None or entry.sidecar_etag == info.etag:
             DROPPED.labels(self.name, "duplicate" if entry else "sidecar first").inc()
@@ -129,6 +133,7 @@ class Register(Worker):
         latest = self._describe(step, old.call_id, recording, sidecar, old.run, revision, requested=old.requested)
         fresh = replace(entry, latest=latest, sidecar=sidecar, sidecar_etag=info.etag)
         self._publish(step, entry, fresh, request=False)
+        _count_recovered(seen)
 
     def _wanted(self, step: Step, wanted: CallWanted) -> None:
         entry = step.get(_call(wanted.call_id), RegisteredCall)
@@ -292,6 +297,12 @@ def _refused(bucket: str, key: str) -> str:
     return f"refused:{bucket}/{key}"
 
 
-def _listed_again(seen: ObjectSeen, known: CallRegistered) -> bool:
-    """Whether a listing, which has this from the store itself, says nothing new; then the store need not be asked."""
-    return seen.origin in ("scan", "reconcile") and (seen.key, seen.etag) == (known.key, known.etag)
+def _count_recovered(seen: ObjectSeen) -> None:
+    """Counts news that a listing brought: without it they would have been lost, or at least later."""
+    if seen.origin == "reconcile":
+        RECOVERED.labels(seen.kind).inc()
+
+
+def _is_listed(seen: ObjectSeen) -> bool:
+    """Whether a listing has this from the store itself: when it says nothing new, the store need not be asked."""
+    return seen.origin in ("scan", "reconcile")

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringtrue.messages import ObjectSeen
@@ -90,6 +90,65 @@ def test_any_key_comes_back_as_it_was_stored(key: str) -> None:
     [seen] = parse(event(key=quote_plus(key)))
     assert isinstance(seen, ObjectSeen)
     assert seen.key == key
+
+
+#: What breaks names on their way: signs of URLs, percent signs that look like escapes, accents in both forms, emoji.
+_ODD = st.sampled_from(
+    [" ", "  ", "+", "%", "%2F", "%20", "%2B", "%zz", "&", "=", "?", "#", ";", ":", "@", "'", '"', "<", ">", "|", "~",
+     "\\", "[", "]", "{", "}", "é", "e\u0301", "ç", "ß", "نداء", "\u901a\u8a71", "\U0001f600",
+     "\U0001f469\u200d\U0001f467", "\u00a0", "\u200f", "..", "a", "Z", "0"]
+)  # fmt: skip
+_PART = st.lists(_ODD, min_size=1, max_size=6).map("".join).filter(lambda part: not part.startswith("."))
+_NAMES = st.builds(
+    lambda parts, suffix: "/".join(parts) + suffix,
+    st.lists(_PART, min_size=1, max_size=4),
+    st.sampled_from([".wav", ".JSON", ".csv", ".flac", ".opus"]),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(_NAMES)
+def test_an_odd_name_comes_back_from_what_minio_sends_of_it(name: str) -> None:
+    """The form of MinIO's message, field by field; its `Key` is raw, its `s3.object.key` is Go's `url.QueryEscape`."""
+    message = {
+        "EventName": "s3:ObjectCreated:Put",
+        "Key": f"recordings/{name}",
+        "Records": [
+            {
+                "eventVersion": "2.0",
+                "eventSource": "minio:s3",
+                "awsRegion": "",
+                "eventTime": "2026-11-18T09:32:00.250Z",
+                "eventName": "s3:ObjectCreated:Put",
+                "userIdentity": {"principalId": "ringtrue"},
+                "requestParameters": {"principalId": "ringtrue", "region": "", "sourceIPAddress": "127.0.0.1"},
+                "responseElements": {"x-amz-request-id": "1879D5A5A0B1D9F2"},
+                "s3": {
+                    "s3SchemaVersion": "1.0",
+                    "configurationId": "Config",
+                    "bucket": {
+                        "name": "recordings",
+                        "ownerIdentity": {"principalId": "ringtrue"},
+                        "arn": "arn:aws:s3:::recordings",
+                    },
+                    "object": {
+                        "key": quote_plus(name, safe="~"),
+                        "size": 4044,
+                        "eTag": "b1946ac92492d2347c6235b4d2611184",
+                        "contentType": "audio/x-wav",
+                        "userMetadata": {"content-type": "audio/x-wav"},
+                        "sequencer": "1879D5A5A0DF0A2C",
+                    },
+                },
+                "source": {"host": "127.0.0.1", "port": "", "userAgent": "MinIO (Linux; x86_64) minio-py/7.2.20"},
+            }
+        ],
+    }
+    [seen] = parse(message)
+    assert isinstance(seen, ObjectSeen)
+    assert f"{seen.bucket}/{seen.key}" == message["Key"]
+    assert (seen.kind == "manifest") == (seen.call_id is None)
+    assert seen.call_id is None or seen.call_id == f"recordings/{name.rpartition('.')[0]}"
 
 
 def test_spaces_pluses_and_accents_are_decoded() -> None:

@@ -167,6 +167,13 @@ def test_a_manifest_that_cannot_be_read_is_answered_once_and_keeps_the_cases_of_
     assert only(desk.read()).revision > read.revision
 
 
+@pytest.mark.parametrize("name", ["ACQUISITION_ADSL_2026-11-18.csv", "result_ACQUISITION_ADSL_2026-11-18.csv"])
+def test_a_report_that_is_put_into_the_bucket_is_refused_whatever_it_holds(desk: Desk, name: str) -> None:
+    desk.upload([row(1)], key=f"reports/{name}")
+    assert not desk.rows()
+    assert desk.bench.refusals() == ["unreadable_manifest"]
+
+
 def test_a_manifest_that_is_gone_is_answered_and_read_once_it_is_put_back(desk: Desk) -> None:
     desk.upload([row(1)])
     desk.shelf.remove(KEY)

@@ -2,6 +2,8 @@
 
 import json
 
+from prometheus_client import REGISTRY
+
 from ringtrue.messages import ObjectSeen
 from ringtrue.streaming.topics import MANIFESTS_SEEN, RECORDINGS_NOTIFICATIONS, RECORDINGS_SEEN
 from services.ingest.intake import Intake
@@ -9,12 +11,12 @@ from tests.unit.workers.bench import only
 from tests.unit.workers.conftest import MakeBench
 
 
-def notification(*keys: str, event: str = "s3:ObjectCreated:Put") -> bytes:
+def notification(*keys: str, event: str = "s3:ObjectCreated:Put", bucket: str = "recordings") -> bytes:
     records = [
         {
             "eventName": event,
             "eventTime": "2026-11-18T09:00:00.000Z",
-            "s3": {"bucket": {"name": "recordings"}, "object": {"key": key, "size": 3, "eTag": "e1"}},
+            "s3": {"bucket": {"name": bucket}, "object": {"key": key, "size": 3, "eTag": "e1"}},
         }
         for key in keys
     ]
@@ -22,7 +24,7 @@ def notification(*keys: str, event: str = "s3:ObjectCreated:Put") -> bytes:
 
 
 def test_recordings_and_manifests_of_one_notification_go_to_their_topics_by_key(make_bench: MakeBench) -> None:
-    bench = make_bench(Intake())
+    bench = make_bench(Intake("recordings", ""))
     bench.feed(RECORDINGS_NOTIFICATIONS, notification("day/a+b.wav", "day/a+b.json", "m/crc_adsl.csv", "day/x.txt"))
     bench.run()
     seen = bench.sent(RECORDINGS_SEEN, ObjectSeen)
@@ -38,7 +40,7 @@ def test_recordings_and_manifests_of_one_notification_go_to_their_topics_by_key(
 
 
 def test_an_event_that_brings_nothing_new_goes_nowhere(make_bench: MakeBench) -> None:
-    bench = make_bench(Intake())
+    bench = make_bench(Intake("recordings", ""))
     bench.feed(
         RECORDINGS_NOTIFICATIONS,
         notification("day/a.wav", event="s3:ObjectCreated:PutTagging"),
@@ -51,9 +53,25 @@ def test_an_event_that_brings_nothing_new_goes_nowhere(make_bench: MakeBench) ->
 
 
 def test_a_malformed_notification_is_a_dead_letter_and_stops_nothing(make_bench: MakeBench) -> None:
-    bench = make_bench(Intake())
+    bench = make_bench(Intake("recordings", ""))
     bench.feed(RECORDINGS_NOTIFICATIONS, b"{", notification("day/a.wav"))
     bench.run()
     letter = only(bench.letters())
     assert (letter.error, letter.value, letter.topic) == ("malformed_notification", b"{", RECORDINGS_NOTIFICATIONS.name)
     assert only(bench.sent(RECORDINGS_SEEN, ObjectSeen)).key == "day/a.wav"
+
+
+def test_an_object_outside_of_the_source_is_left_alone(make_bench: MakeBench) -> None:
+    bench = make_bench(Intake("recordings", "day/"))
+    dropped = {"worker": "ingest-intake", "why": "outside of the source"}
+    before = REGISTRY.get_sample_value("ringtrue_dropped_total", dropped) or 0
+    bench.feed(
+        RECORDINGS_NOTIFICATIONS,
+        notification("other%2Fa.wav", "day%2Fb.wav", "reports%2Fcrc_adsl.csv"),
+        notification("day%2Fc.wav", bucket="another"),
+    )
+    bench.run()
+    assert [one.key for one in bench.sent(RECORDINGS_SEEN, ObjectSeen)] == ["day/b.wav"]
+    assert not bench.sent(MANIFESTS_SEEN, ObjectSeen)
+    assert not bench.letters()
+    assert REGISTRY.get_sample_value("ringtrue_dropped_total", dropped) == before + 3

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from prometheus_client import REGISTRY
 
 from ringtrue.streaming.topics import RECORDINGS_SEEN
 from tests.unit.workers.bench import only
@@ -100,6 +101,38 @@ def test_what_is_announced_again_or_listed_again_changes_nothing(ingest: Ingest)
     assert not ingest.registered()
     assert not ingest.requested()
     assert ingest.hours() == {START_MS: (1, 0, 0)}
+
+
+def recovered(kind: str) -> float:
+    return REGISTRY.get_sample_value("ringtrue_recordings_recovered_total", {"kind": kind}) or 0.0
+
+
+def test_what_a_listing_brings_and_no_notification_had_is_counted_as_recovered(ingest: Ingest) -> None:
+    before = recovered("audio"), recovered("sidecar")
+    ingest.upload("day/a.json", sidecar())
+    ingest.upload("day/a.wav", b"sound")
+    ingest.announce("day/a.json", sidecar(), origin="reconcile")
+    ingest.announce("day/a.wav", b"sound", origin="reconcile")
+    ingest.upload("day/folder.wav", b"sound", origin="scan")
+    ingest.registered()
+    assert (recovered("audio"), recovered("sidecar")) == before
+    ingest.upload("day/a.json", sidecar("0600000002"), origin="reconcile")
+    ingest.upload("day/b.wav", b"sound", origin="reconcile")
+    ingest.registered()
+    ingest.upload("day/a.wav", b"another version", origin="reconcile")
+    ingest.registered()
+    assert (recovered("audio"), recovered("sidecar")) == (before[0] + 2, before[1] + 1)
+
+
+def test_a_listing_of_what_is_known_asks_the_store_nothing(ingest: Ingest) -> None:
+    ingest.upload("day/a.json", sidecar())
+    ingest.upload("day/a.wav", b"sound")
+    ingest.registered()
+    ingest.shelf.away = 1
+    ingest.announce("day/a.json", sidecar(), origin="reconcile")
+    ingest.announce("day/a.wav", b"sound", origin="reconcile")
+    assert not ingest.registered()
+    assert ingest.shelf.away == 1
 
 
 def test_what_is_registered_is_what_the_store_holds_not_what_the_notification_says(ingest: Ingest) -> None:
