@@ -6,7 +6,8 @@ partition is theirs, the second to commit is stopped before it writes anything. 
 so each carries the id of its own.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -44,8 +45,8 @@ class Archive:
         self._log_id = log_id
         self._seen = dict[Place, int]()
 
-    def resume(self, topic: str, partition: int) -> int | None:
-        """The next offset to read of a partition that was just assigned; None when nothing of it is stored.
+    def resume(self, topic: str, partition: int) -> int:
+        """The next offset to read of a partition that was just assigned: 0 in a new database, wherever the log stands.
 
         Raises:
             LogMismatch: What is stored was read from another log.
@@ -55,7 +56,7 @@ class Archive:
         with reading(self._engine) as connection:
             stored = self._stored(connection, [place])
         self._seen[place] = stored.get(place, 0)
-        return stored.get(place)
+        return self._seen[place]
 
     def positions(self) -> dict[Place, int]:
         """Next offsets by (topic, partition), as they are stored.
@@ -66,6 +67,29 @@ class Archive:
         """
         with reading(self._engine) as connection:
             return self._stored(connection)
+
+    def check(self, ends: Mapping[str, int]) -> None:
+        """Makes sure that the log still holds as much as was read from it.
+
+        Otherwise a topic was made anew or has lost its end, and its first records would be taken for covered.
+
+        Args:
+            ends: How many records each topic has ever held.
+
+        Raises:
+            LogMismatch: It does not, or what is stored was read from another log.
+            DatabaseAway: The database cannot be reached.
+        """
+        read = Counter[str]()
+        for (topic, _), place in self.positions().items():
+            read[topic] += place
+        for topic, end in ends.items():
+            if read[topic] > end:
+                raise LogMismatch(
+                    f"the archive has read {read[topic]} records of {topic}, which never held more than {end}: "
+                    "it was made anew, or its end is lost; set RINGTRUE_DATABASE__URL to an empty database, or delete "
+                    "the topic's rows in the table positions to read it again from its beginning"
+                )
 
     def commit(self, entries: Sequence[Entry]) -> None:
         """Writes the rows of every record that is not covered yet, and how far this has come: all, or nothing.

@@ -96,7 +96,7 @@ def _verdict(verdict: OrderVerdict) -> tuple[Write, ...]:
         "manifest": verdict.manifest,
         "row": verdict.row,
         "revision": verdict.revision,
-        "evaluation": 0,
+        "evaluation": -1,  # less than that of any message of the order itself, which replaces it
         "status": "withdrawn" if verdict.verdict == "withdrawn" else "current",
         "changed_at_ms": verdict.event_time_ms,
     }

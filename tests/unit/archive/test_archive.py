@@ -1,5 +1,7 @@
 """Rows and positions stand or fall together, and two archives never both write."""
 
+import threading
+
 import pytest
 import sqlalchemy as sa
 
@@ -26,7 +28,7 @@ def kept(engine: sa.Engine) -> list[str]:
 
 def test_a_batch_and_its_positions_are_stored(engine: sa.Engine) -> None:
     archive = Archive(engine, "log")
-    assert archive.resume(LETTERS, 0) is None
+    assert archive.resume(LETTERS, 0) == 0
     archive.commit([*entries(0, 1), *entries(4, topic="asr.dead-letters", partition=3)])
     assert kept(engine) == ["0", "1", "4"]
     assert archive.positions() == {(LETTERS, 0): 2, ("asr.dead-letters", 3): 5}
@@ -113,6 +115,41 @@ def test_results_of_another_log_are_not_mixed_with_these(engine: sa.Engine) -> N
     for attempt in (lambda: archive.resume(LETTERS, 0), archive.positions, lambda: archive.commit(entries(0))):
         with pytest.raises(LogMismatch, match="RINGTRUE_DATABASE__URL"):
             attempt()
+
+
+def test_a_log_that_holds_less_than_was_read_from_it_is_another_one(engine: sa.Engine) -> None:
+    """Kafka's topics made anew have the cluster's old id, and their first records would be taken for covered."""
+    archive = Archive(engine, "log")
+    archive.check({LETTERS: 0})
+    archive.commit([*entries(0, 1, 2), *entries(0, 1, partition=1)])
+    archive.check({LETTERS: 5, "calls.registered": 0})
+    with pytest.raises(LogMismatch, match=r"read 5 records of ingest\.dead-letters, which never held more than 4"):
+        archive.check({LETTERS: 4})
+
+
+def test_of_two_archives_at_the_same_instant_one_writes_each_batch(engine: sa.Engine) -> None:
+    """Each believes that the partition is its own, and goes on as the worker does after it was raced."""
+    together = threading.Barrier(2)
+    raced = list[str]()
+
+    def write_all() -> None:
+        archive = Archive(engine, "log")
+        for first in range(0, 40, 2):
+            together.wait(10)
+            try:
+                archive.commit(entries(first, first + 1))
+            except (ArchiveRaced, DatabaseAway) as error:
+                raced.append(type(error).__name__)
+                archive.resume(LETTERS, 0)
+
+    threads = [threading.Thread(target=write_all) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert kept(engine) == [str(number) for number in range(40)]
+    assert Archive(engine, "log").positions() == {(LETTERS, 0): 40}
+    assert len(raced) <= 20
 
 
 def test_a_database_that_is_away_may_be_asked_again() -> None:

@@ -1,5 +1,6 @@
 """Messages become rows: newer replaces older, whatever the order in which they come."""
 
+import random
 from dataclasses import replace
 from itertools import permutations
 from typing import Any
@@ -134,6 +135,40 @@ def test_a_verdict_may_come_before_its_order(engine: sa.Engine) -> None:
     store(engine, made.current(revision=4, status="withdrawn"))
     (after,) = all_rows(engine, t.orders)
     assert (after["status"], after["verdict"], after["verdict_evaluation"]) == ("withdrawn", "compliant", 7)
+
+
+def test_duplicates_and_replays_in_any_order_leave_the_same_orders_and_the_whole_history(engine: sa.Engine) -> None:
+    """Order and verdict come from two topics, and a replay may bring back everything of weeks ago."""
+    said = [
+        made.current(event_time_ms=1),
+        made.current(revision=2, event_time_ms=2),
+        made.current(revision=2, evaluation=20, event_time_ms=3),
+        made.current(revision=3, status="withdrawn", event_time_ms=4),
+        made.verdict(said="pending", evaluation=10, event_time_ms=5),
+        made.verdict(said="non_compliant", evaluation=11, event_time_ms=6),
+        made.verdict(said="compliant", revision=2, evaluation=12, event_time_ms=7),
+        made.verdict(said="to_review", revision=2, evaluation=20, event_time_ms=8),
+        made.verdict(said="withdrawn", revision=3, evaluation=21, event_time_ms=9),
+    ]
+    generator = random.Random(4711)
+    outcomes = list[tuple[list[dict[str, Any]], ...]]()
+    for _ in range(30):
+        with writing(engine) as connection:
+            connection.execute(sa.delete(t.orders))
+            connection.execute(sa.delete(t.verdicts))
+        arriving = [*said, *generator.sample(said, 4)]
+        generator.shuffle(arriving)
+        store(engine, *arriving)
+        outcomes.append((all_rows(engine, t.orders), all_rows(engine, t.verdicts)))
+    assert all(outcome == outcomes[0] for outcome in outcomes)
+    [order], history = outcomes[0]
+    assert (order["revision"], order["status"], order["changed_at_ms"], order["verdict"]) == (
+        3,
+        "withdrawn",
+        4,
+        "withdrawn",
+    )
+    assert [row["verdict"] for row in history] == ["pending", "non_compliant", "compliant", "to_review", "withdrawn"]
 
 
 def test_one_record_may_bring_several_dead_letters(engine: sa.Engine) -> None:
