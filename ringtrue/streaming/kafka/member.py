@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from ringtrue.streaming import faults
 from ringtrue.streaming.kafka.cluster import Cluster
 from ringtrue.streaming.kafka.config import group_consumer, onlooker, transactional_producer
 from ringtrue.streaming.kafka.errors import PASSING, error_of, sorted_error
@@ -85,6 +86,8 @@ class KafkaMember:
     def receive(self, limit: int, wait_s: float, linger_s: float = 0.0) -> Received:
         """See the port."""
         session = self._connected()
+        if self._gained or self._lost:
+            return self._told()  # of a change that a heartbeat has met; a poll might hand out records already
         self._resume(session)
         self._ask_for_brokers(session)
         deadline = self._clients.monotonic() + wait_s
@@ -246,13 +249,16 @@ class KafkaMember:
             session.close()
 
     def _on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
+        if self._session is None:  # it is being closed, and close waits for an answer
+            consumer.assign([])
+            return
         try:
             numbers = frozenset(part.partition for part in parts)
             with self._sorting("asking for committed positions"):
                 self._restoring = self._owned.fetched(consumer, numbers)
-            parts = [part for one in self._restoring.values() for part in one.to_assign(self._cluster.prefix)]
-            consumer.assign(parts)
-            consumer.pause(parts)  # nothing is received before the state is there and the worker has been told
+            faults.passes(self._name, "fetched")
+            # Nothing is received before the state is there. The group has its answer, and the rest is ours to assign.
+            consumer.assign([])
         except Exception as error:  # the library would assign the partitions in spite of it
             self._failed = error
 
@@ -273,11 +279,11 @@ class KafkaMember:
             taken = self._restoring
             if self._subscription.state is not None and not self._restored(session, taken):
                 continue  # the assignment has changed again
-            session.consumer.resume(session.consumer.assignment())
-            session.paused = False
+            faults.passes(self._name, "restored")
             self._owned.partitions |= taken
             self._gained |= taken.keys()
             self._restoring = {}
+            self._assign_again()
 
     def _raise_failed(self) -> None:
         if self._failed is not None:

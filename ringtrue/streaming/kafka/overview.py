@@ -21,6 +21,7 @@ from confluent_kafka.admin import OffsetSpec
 from ringtrue.streaming.kafka.cluster import Cluster
 from ringtrue.streaming.kafka.config import onlooker
 from ringtrue.streaming.kafka.errors import PASSING, error_of, sorted_error
+from ringtrue.streaming.kafka.records import batch
 from ringtrue.streaming.port import LogAway
 
 _CALL_S = 10.0
@@ -132,7 +133,7 @@ class Overview:
         left = set(places)
         moved = self._cluster.clients.monotonic()
         while left:
-            messages = consumer.consume(_CHUNK, _WAIT_S)
+            messages = batch(consumer, _CHUNK, _WAIT_S)
             now = self._cluster.clients.monotonic()
             if messages:
                 moved = now

@@ -1,6 +1,6 @@
-"""Messages of the client library as records of the port."""
+"""Messages of the client library, and records of the port made from them."""
 
-from confluent_kafka import Message
+from confluent_kafka import Consumer, Message
 
 from ringtrue.streaming.port import Record
 
@@ -20,3 +20,11 @@ def record_of(message: Message, prefix: str) -> Record:
         headers=headers,
         timestamp_ms=message.timestamp()[1],
     )
+
+
+def batch(consumer: Consumer, limit: int, wait_s: float) -> list[Message]:
+    """Waits for a first message and takes what has come with it. `Consumer.consume` would wait for the whole batch."""
+    first = consumer.poll(wait_s)
+    if first is None:
+        return []
+    return [first, *consumer.consume(limit - 1, 0.0)] if limit > 1 else [first]

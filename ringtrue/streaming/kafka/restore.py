@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping
 import structlog
 from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
+from ringtrue.streaming import faults
 from ringtrue.streaming.kafka.clients import Config
 from ringtrue.streaming.kafka.cluster import Cluster
 from ringtrue.streaming.kafka.errors import PASSING, error_of, sorted_error
+from ringtrue.streaming.kafka.records import batch
 from ringtrue.streaming.kafka.store import PartitionStore
 from ringtrue.streaming.kafka.transactions import ToWrite, Transactions
 from ringtrue.streaming.port import LogAway, LogMismatch, StateChange
@@ -64,6 +66,7 @@ class Restore:
         barrier = str(self._partitions).encode()
         written = transactions.run([ToWrite(self._topic, number, _BARRIER, barrier) for number in self._stores])
         ends = {number: offset for _, number, offset in written}
+        faults.passes(self._topic, "barrier")
         started = self._clients.monotonic()
         consumer = self._clients.consumer(self._config)
         try:
@@ -88,13 +91,14 @@ class Restore:
         while left:
             if not alive():
                 return None
-            messages = consumer.consume(_CHUNK, _WAIT_S)
+            messages = batch(consumer, _CHUNK, _WAIT_S)
             found = dict[int, list[Message]]()
             for message in messages:
                 if self._is_record(message):
                     found.setdefault(message.partition() or 0, []).append(message)
             for number, chunk in found.items():
                 last = self._take(number, chunk)
+                faults.passes(self._topic, "restoring")
                 if last >= ends[number]:
                     self._stores[number].reflect((), last + 1, self._clients.now_ms())
                     left.discard(number)
