@@ -79,7 +79,9 @@ class Pipeline:
         self._output = (settings.data_dir / "services.log").open("ab")
         if once:
             settings = settings.model_copy(update={"settle_s": 0.0})
-        self._environment = settings.environment()
+        # Of a run's own listing there is enough.
+        ingest = settings.ingest.model_copy(update={"reconcile_every_s": 0.0})
+        self._environment = settings.model_copy(update={"ingest": ingest}).environment()
         self._metrics_port = settings.metrics_port
         listing = ["reconcile", *(["--once"] if once else ["--watch"])]
         self._children = [

@@ -9,17 +9,20 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from ringtrue.errors import Misconfigured, WrongUse
 from ringtrue.settings import Settings
 from ringtrue.storage import ObjectStore, open_store
+from ringtrue.streaming.codec import Codec
 from ringtrue.streaming.embedded import EmbeddedLog
 from ringtrue.streaming.port import Log
+from ringtrue.streaming.registry import make_codec
 from ringtrue.streaming.topics import TOPICS
 from ringtrue.streaming.worker import Loop, Worker
 from ringtrue.telemetry import Health, serve
@@ -36,6 +39,7 @@ class Context:
 
     settings: Settings
     log: Log
+    codec: Codec = field(default_factory=Codec)
 
     @property
     def store(self) -> ObjectStore:
@@ -43,13 +47,25 @@ class Context:
         return open_store(self.settings.source, self.settings.s3).store
 
 
+class Job(Protocol):
+    """Something that a service does beside its workers, from time to time."""
+
+    @property
+    def name(self) -> str:
+        """`service-job`."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Does it until stopped. An error ends the process, as a worker's does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service: its name, what it does in a line, and how its workers are made."""
+    """A service: its name, what it does in a line, and how its workers and its jobs are made."""
 
     name: str
     purpose: str
     workers: Callable[[Context], Sequence[Worker]]
+    jobs: Callable[[Context], Sequence[Job]] = lambda _: ()
 
 
 def known_services() -> dict[str, EntryPoint]:
@@ -113,20 +129,25 @@ def run_services(
 ) -> int:
     """Runs services in this process until `stop` is set; the exit code: 2 when settings are wrong, 1 after a fault."""
     log = open_log(settings)
-    context = Context(settings, log)
-    workers = [worker for name in names for worker in load_service(name).workers(context)]
+    context = Context(settings, log, make_codec(settings))
+    services = [load_service(name) for name in names]
+    workers = [worker for service in services for worker in service.workers(context)]
+    # Of several processes in numbered slots the first does the jobs.
+    jobs = [job for service in services for job in service.jobs(context)] if slot == "0" or not slot.isdigit() else []
     if only_worker:
         chosen = [worker for worker in workers if worker.name in (only_worker, f"{names[0]}-{only_worker}")]
         if not chosen:
             raise WrongUse(f"no worker {only_worker!r}; there are {', '.join(worker.name for worker in workers)}")
-        workers = chosen
+        workers, jobs = chosen, []
     healths = [Health(worker.name) for worker in workers]
     stop_serving = serve(settings.metrics_port, healths) if settings.metrics_port else lambda: None
     failed = list[int]()
-    threads = [
-        threading.Thread(target=_run, args=(worker, log, slot, stop, health, failed), name=worker.name)
+    loops = [
+        (worker.name, Loop(worker, log, slot=slot, stop=stop, health=health, codec=context.codec).run)
         for worker, health in zip(workers, healths, strict=True)
     ]
+    runs = [*loops, *((job.name, partial(job.run, stop)) for job in jobs)]
+    threads = [threading.Thread(target=_run, args=(name, run, stop, failed), name=name) for name, run in runs]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -137,11 +158,11 @@ def run_services(
     return max(failed, default=0)
 
 
-def _run(worker: Worker, log: Log, slot: str, stop: threading.Event, health: Health, failed: list[int]) -> None:
+def _run(name: str, run: Callable[[], None], stop: threading.Event, failed: list[int]) -> None:
     try:
-        Loop(worker, log, slot=slot, stop=stop, health=health).run()
+        run()
     except Exception as error:
-        _log.exception("worker ended", worker=worker.name, reason=str(error))
+        _log.exception("worker ended", worker=name, reason=str(error))
         failed.append(2 if isinstance(error, Misconfigured) else 1)
     finally:
         stop.set()

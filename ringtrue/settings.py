@@ -164,6 +164,7 @@ class Settings(BaseSettings):
     settle_s: Annotated[float, Field(ge=0)] = 3600.0
     rules: Path | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    slot: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "0"
     metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     log: LogSettings = LogSettings()
     kafka: KafkaSettings = KafkaSettings()

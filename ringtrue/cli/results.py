@@ -18,6 +18,7 @@ from ringtrue.results.calls import STATES, count_calls, find_calls
 from ringtrue.results.cases import count_cases, find_cases
 from ringtrue.results.queries import find_letters, letter, stories
 from ringtrue.settings import Settings, load_settings
+from ringtrue.streaming.registry import make_codec
 
 app = typer.Typer()
 orders = typer.Typer(help="Orders: where each stands; what a manifest holds.")
@@ -133,7 +134,7 @@ def list_dead_letters(
     with open_results() as (connection, _):
         found = find_letters(connection, worker=worker, error=error, search=search, limit=limit)
     if as_json:
-        print_json({"dead_letters": [documents.letter_document(one, whole=False) for one in found]})
+        print_json({"dead_letters": [documents.letter_document(one) for one in found]})
     else:
         _show(printing.letters_table(found))
 
@@ -144,11 +145,11 @@ def show_dead_letter(
     as_json: AsJson = False,
 ) -> None:
     """One dead letter, with the record that was refused. Exit code 1: there is none of this id."""
-    with open_results() as (connection, _):
+    with open_results() as (connection, settings):
         found = letter(connection, name)
     if found is None:
         complain(f"there is no dead letter {name}; see `ringtrue dead-letters list`")
-    document = documents.letter_document(found, whole=True)
+    document = documents.letter_document(found, make_codec(settings))
     if as_json:
         print_json(document)
     else:

@@ -18,7 +18,9 @@ def service(
         list[str], typer.Argument(help="ingest, asr, assembler, classifier, compliance, archive; one or several.")
     ],
     worker: Annotated[str, typer.Option(help="Only this worker of the service, such as `register`.")] = "",
-    slot: Annotated[str, typer.Option(help="Stable slot of this process; a second one in a slot replaces it.")] = "0",
+    slot: Annotated[
+        str, typer.Option(help="Stable slot of this process, default RINGTRUE_SLOT; a second one in it replaces it.")
+    ] = "",
     with_parent: Annotated[bool, typer.Option(hidden=True)] = False,
 ) -> None:
     """Runs one service (or several in one process) until SIGTERM.
@@ -29,4 +31,4 @@ def service(
     settings = load_settings()
     configure_logging(settings.log_level)
     stop = stop_event(with_parent=with_parent)
-    sys.exit(run_services(names, settings, stop, only_worker=worker, slot=slot))
+    sys.exit(run_services(names, settings, stop, only_worker=worker, slot=slot or settings.slot))

@@ -19,6 +19,7 @@ from ringtrue.service import open_log
 from ringtrue.settings import load_settings
 from ringtrue.streaming.codec import Codec
 from ringtrue.streaming.port import Log, Outgoing
+from ringtrue.streaming.registry import make_codec
 from ringtrue.streaming.topics import CALLS_COMMANDS, TOPICS
 from ringtrue.times import now_ms
 
@@ -78,8 +79,9 @@ def retry(
     refused it, as it was. The dead letter stays on record. The services must be running, or run next.
     """
     letters = _chosen(ids or [], every=every, error=error)
-    log = open_log(load_settings())
-    calls = _again(log, letters)
+    settings = load_settings()
+    log = open_log(settings)
+    calls = _again(log, letters, make_codec(settings))
     log.close()
     output().print(f"{len(letters)} dead letters tried again, {calls} of them as new runs of calls")
 
@@ -97,8 +99,7 @@ def _chosen(ids: Sequence[str], *, every: bool, error: str) -> list[Letter]:
     return [one for one in found.values() if one is not None]
 
 
-def _again(log: Log, letters: Sequence[Letter]) -> int:
-    codec = Codec()
+def _again(log: Log, letters: Sequence[Letter], codec: Codec) -> int:
     outgoing, calls = list[Outgoing](), set[str]()
     for one in letters:
         if one.call_id is not None and one.worker not in _BEFORE_A_RUN:

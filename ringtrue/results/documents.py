@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ringtrue.errors import BadRecord
+from ringtrue.errors import Away, BadRecord
 from ringtrue.messages import SegmentAudio
 from ringtrue.outcomes import Language, label
 from ringtrue.results.calls import Call, calls_by_id, find_calls
@@ -109,23 +109,23 @@ def story_document(story: Story, language: Language) -> Document:
     }
 
 
-def letter_document(letter: Letter, *, whole: bool) -> Document:
-    """A dead letter; `whole` with the refused record itself, as bytes and (when it is one) as a message."""
+def letter_document(letter: Letter, codec: Codec | None = None) -> Document:
+    """A dead letter; with a codec the refused record itself too, as bytes and (when it is one) as a message."""
     values = asdict(letter)
     key, value, part = values.pop("key"), values.pop("value"), values.pop("part")
-    if whole:
+    if codec is not None:
         values["key"] = None if key is None else key.decode("utf-8", "backslashreplace")
         values["value_base64"] = None if value is None else b64encode(value).decode()
         values["part"] = None if part is None else part.decode("utf-8", "backslashreplace")
-        values["message_refused"] = decoded(value)
+        values["message_refused"] = decoded(value, codec)
     return values
 
 
-def decoded(value: bytes | None) -> Document | None:
+def decoded(value: bytes | None, codec: Codec) -> Document | None:
     """The message that a refused record's bytes hold; None when they are none."""
     try:
-        message = Codec().decode(value)
-    except BadRecord:
+        message = codec.decode(value)
+    except (BadRecord, Away):
         return None
     values = asdict(message)
     if isinstance(message, SegmentAudio):

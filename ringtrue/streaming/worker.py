@@ -163,6 +163,7 @@ class Loop:
         back_off = _BACK_OFF_S[0]
         while not self._stop.is_set():
             try:
+                self._codec.prepare()
                 self._worker.start()
             except Away as error:
                 self._health.away(str(error))

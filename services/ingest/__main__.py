@@ -10,6 +10,7 @@ from services.ingest.commands import processed_day
 from services.ingest.intake import Intake
 from services.ingest.manifests.layouts import load_layouts
 from services.ingest.metadata import DEFAULT_FILE_NAME, file_name_pattern
+from services.ingest.reconcile import Reconciler, make_reconcilers
 from services.ingest.register import Register
 from services.ingest.segment import Segment
 
@@ -40,4 +41,8 @@ def _workers(context: Context) -> list[Worker]:
     ]
 
 
-SERVICE = Service("ingest", "registers recordings and orders; hears and cuts recordings", _workers)
+def _jobs(context: Context) -> list[Reconciler]:
+    return make_reconcilers(context.settings, context.log, context.codec)
+
+
+SERVICE = Service("ingest", "registers recordings and orders; hears and cuts recordings", _workers, _jobs)

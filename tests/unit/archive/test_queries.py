@@ -272,12 +272,12 @@ def test_dead_letters_can_be_chosen_and_opened(engine: sa.Engine) -> None:
         assert letter(connection, "ingest.dead-letters/0/9") is None
         plain = letter(connection, "ingest.dead-letters/0/0")
         assert plain is not None
-    document = json.loads(json.dumps(letter_document(opened, whole=True)))
+    document = json.loads(json.dumps(letter_document(opened, Codec())))
     assert document["message_refused"]["CallCommand"]["reason"] == "test"
     assert document["source"] == "recordings.seen/0/7"
-    whole = letter_document(plain, whole=True)
+    whole = letter_document(plain, Codec())
     assert (whole["value_base64"], whole["message_refused"]) == ("bm90IGEgbWVzc2FnZQ==", None)
-    assert "value_base64" not in letter_document(plain, whole=False)
+    assert "value_base64" not in letter_document(plain)
 
 
 @pytest.mark.parametrize("name", ["7", "ingest.dead-letters", "ingest.dead-letters/0/x", "/0/1"])
