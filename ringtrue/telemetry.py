@@ -54,10 +54,10 @@ class Health:
     ready: bool = False
     reason: str = "starting"
 
-    def turned(self) -> None:
-        """The loop has gone round once more, and all is well."""
+    def turned(self, *, ready: bool = True) -> None:
+        """The loop has gone round once more, and all is well; `ready` once it has its share of the partitions."""
         self.turned_at = time.monotonic()
-        self.ready, self.reason = True, ""
+        self.ready, self.reason = ready, "" if ready else "waits for its partitions"
 
     def away(self, reason: str) -> None:
         """The loop goes round, but cannot work now."""

@@ -23,6 +23,7 @@ class Claims:
 
     Attributes:
         owned: The epochs of the partitions it owns.
+        joined: Whether it has entered the group.
     """
 
     def __init__(self, file: LogFile, connection: sqlite3.Connection, subscription: Subscription) -> None:
@@ -31,7 +32,7 @@ class Claims:
         self._connection = connection
         self._subscription = subscription
         self._token = uuid.uuid4().hex
-        self._joined = False
+        self.joined = False
 
     def rebalance(self) -> Received:
         """Gives back what is no longer this member's share and takes what is free of it; what has changed.
@@ -39,12 +40,12 @@ class Claims:
         Raises:
             Fenced: Another process has taken this slot.
         """
-        if self._joined:
+        if self.joined:
             with transaction(self._connection, "DEFERRED"):
                 if self._present() and self._due() == self.owned:
                     return Received()
         with transaction(self._connection):
-            if not self._joined or not self._present():
+            if not self.joined or not self._present():
                 self._enter()
             owned = self._due()
             group = self._subscription.group
@@ -63,9 +64,9 @@ class Claims:
                     "INSERT OR IGNORE INTO positions VALUES (?, ?, ?, 0)",
                     [(group, topic, number) for topic in self._subscription.topics],
                 )
-        if not self._joined:
+        if not self.joined:
             self._file.pulse.add(self._token)
-            self._joined = True
+            self.joined = True
         assigned = frozenset(number for number, epoch in owned.items() if self.owned.get(number) != epoch)
         revoked = frozenset(number for number, epoch in self.owned.items() if owned.get(number) != epoch)
         self.owned = owned
@@ -73,7 +74,7 @@ class Claims:
 
     def check_slot(self) -> None:
         """Raises `Fenced` when another process has taken this slot."""
-        if self._joined:
+        if self.joined:
             self._present()
 
     def check(self, touched: set[int]) -> None:

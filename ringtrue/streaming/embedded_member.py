@@ -39,6 +39,11 @@ class EmbeddedMember:
         """The partitions it owns."""
         return frozenset(self._claims.owned)
 
+    @property
+    def assigned(self) -> bool:
+        """See the port."""
+        return self._claims.joined
+
     def receive(self, limit: int, wait_s: float, linger_s: float = 0.0) -> Received:
         """See the port."""
         deadline = time.monotonic() + wait_s

@@ -143,6 +143,10 @@ class Member(Protocol):
     def partitions(self) -> frozenset[int]:
         """The partitions it owns."""
 
+    @property
+    def assigned(self) -> bool:
+        """Whether the group has given it its share, which may be none, and the state of it is there."""
+
     def receive(self, limit: int, wait_s: float, linger_s: float = 0.0) -> Received:
         """Waits up to `wait_s` for a first record, then up to `linger_s` for more, at most `limit`.
 

@@ -12,6 +12,7 @@ a batch holds, or all that are older than this start.
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -25,6 +26,8 @@ _STARTED = "started"
 #: One careful record at a time in this process, or an innocent one would be counted with the one that kills.
 _ALONE = threading.Lock()
 _LOOK_S = 0.5
+#: How often the clocks of carefully read partitions are asked for: a round trip to the log each.
+_LOOK_EVERY_S = 0.5
 
 
 class Quarantine:
@@ -39,6 +42,7 @@ class Quarantine:
         self._left = dict[int, int]()  # partition -> records still to be read carefully, at most
         self._since_ms = dict[int, int]()
         self._counted = set[tuple[str, int, int]]()  # by this process
+        self._next_look = 0.0
 
     @property
     def careful(self) -> bool:
@@ -61,6 +65,9 @@ class Quarantine:
 
     def look(self, member: Member) -> None:
         """Ends careful reading where everything older than the start has been committed. Called between two turns."""
+        if time.monotonic() < self._next_look:
+            return
+        self._next_look = time.monotonic() + _LOOK_EVERY_S
         reading = self._left.keys() & member.partitions
         self.revoked(frozenset(number for number in reading if member.clock_ms(number) >= self._since_ms[number]))
 

@@ -153,7 +153,7 @@ class Loop:
                     back_off = min(_BACK_OFF_S[1], back_off * 2)
                 else:
                     back_off = _BACK_OFF_S[0]
-                    self._health.turned()
+                    self._health.turned(ready=member.assigned)
                     continue
                 self._behind = True
             self._forget_starts(member)

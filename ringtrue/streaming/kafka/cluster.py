@@ -1,12 +1,12 @@
 """What every client of one deployment shares: the cluster, its settings, and which topics there are."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from confluent_kafka import KafkaException, TopicCollection
-from confluent_kafka.admin import AdminClient, ClusterMetadata
+from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka.admin import AdminClient, ClusterMetadata, OffsetSpec
 
 from ringtrue.settings import KafkaSettings, LogSettings
 from ringtrue.streaming.kafka.clients import Clients
@@ -16,6 +16,8 @@ from ringtrue.streaming.kafka.transactions import ToWrite
 from ringtrue.streaming.port import LogMismatch, Outgoing
 
 T = TypeVar("T")
+#: A topic without the prefix, and a partition.
+Place = tuple[str, int]
 
 _CALL_S = 5.0
 _BETWEEN_TRIES_S = 0.1
@@ -88,6 +90,35 @@ class Cluster:
             lambda: self.admin.describe_topics(TopicCollection([topic]), request_timeout=_CALL_S)[topic].result()
         )
         return str(description.topic_id)
+
+    def offsets(self, places: Sequence[Place], which: Literal["start", "end", "committed end"]) -> dict[Place, int]:
+        """Offsets of partitions, asked on a connection of their own: on a consumer's they would wait behind a fetch.
+
+        Args:
+            places: Topics without prefix, and partitions.
+            which: `start` is the first offset that is still there, `end` that behind the last record, `committed end`
+                the last stable one: what lies before it is decided.
+        """
+        if not places:
+            return {}
+        names = {f"{self.prefix}{topic}": topic for topic, _ in places}
+        spec = OffsetSpec.earliest() if which == "start" else OffsetSpec.latest()
+        committed = which == "committed end"
+
+        def ask() -> dict[Place, int]:
+            asked = self.admin.list_offsets(
+                {TopicPartition(f"{self.prefix}{topic}", number): spec for topic, number in places},
+                isolation_level=IsolationLevel.READ_COMMITTED if committed else IsolationLevel.READ_UNCOMMITTED,
+                request_timeout=_CALL_S,
+            )
+            return {(names[part.topic], part.partition): future.result().offset for part, future in asked.items()}
+
+        try:
+            return self.again(ask)
+        except KafkaException as exception:
+            raise sorted_error(
+                error_of(exception), f"asking for offsets of {sorted(names)}", self.settings
+            ) from exception
 
     def again(self, call: Callable[[], T]) -> T:
         """Asks the cluster, again and again while the error is retriable, until the deadline.

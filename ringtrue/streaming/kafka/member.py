@@ -35,7 +35,6 @@ from ringtrue.streaming.port import (
 
 _log = structlog.get_logger()
 
-_CALL_S = 10.0
 #: A poll that waits for longer would be deaf to errors of the brokers.
 _POLL_S = 1.0
 
@@ -77,11 +76,17 @@ class KafkaMember:
         self._brokers_away = ""
         self._has_left = False
         self._replaced: Fenced | None = None  # by another process in this slot: for good
+        self._assigned = False
 
     @property
     def partitions(self) -> frozenset[int]:
         """The partitions it owns."""
         return frozenset(self._owned.partitions)
+
+    @property
+    def assigned(self) -> bool:
+        """See the port."""
+        return self._assigned and not self._restoring
 
     def receive(self, limit: int, wait_s: float, linger_s: float = 0.0) -> Received:
         """See the port."""
@@ -125,10 +130,8 @@ class KafkaMember:
 
     def seek(self, topic: str, partition: int, offset: int) -> None:
         """See the port."""
-        session = self._connected()
-        with self._sorting(f"asking for the end of {topic}/{partition}"):
-            _, end = session.consumer.get_watermark_offsets(self._place(topic, partition), _CALL_S)
-        check_position(topic, partition, offset, end)
+        place = (topic, partition)
+        check_position(topic, partition, offset, self._cluster.offsets([place], "committed end")[place])
         self._owned[partition].next[topic] = offset
         self._assign_again()
 
@@ -159,18 +162,20 @@ class KafkaMember:
             raise LogMismatch(f"the group {self._subscription.group} keeps no state")
         session = self._session
         positions = self._owned.to_send(commit, touched)
+        transactions = self._usable(session)
         try:
-            written = session.transactions.run(self._messages(commit), positions, session.consumer)
+            written = transactions.run(self._messages(commit), positions, session.consumer)
         except PartitionsLost:
             self.heartbeat()  # raises when it is the slot that was lost
             raise
         except Fenced as error:
+            self._abandon()
             raise self._fenced(str(error)) from error
-        finally:
-            if session.transactions.spent:
+        except BaseException:
+            if transactions.spent:
                 self._abandon()
-        state = self._state_topic
-        ends = {number: offset + 1 for topic, number, offset in written if topic == state}
+            raise
+        ends = {number: offset + 1 for topic, number, offset in written if topic == self._state_topic}
         try:
             self._owned.committed(commit, ends)
         except Exception:
@@ -194,15 +199,11 @@ class KafkaMember:
 
     def clock_ms(self, partition: int) -> int:
         """See the port."""
-        session = self._connected()
         owned = self._owned[partition]
-        if any(record.partition == partition for record in self._held):
+        ends = self._cluster.offsets([(topic, partition) for topic in self._subscription.topics], "committed end")
+        held = any(record.partition == partition for record in self._held)
+        if held or any(owned.read_to.get(topic, 0) < end for (topic, _), end in ends.items()):
             return min(owned.youngest_ms, self._clients.now_ms())
-        for topic in self._subscription.topics:
-            with self._sorting(f"asking for the end of {topic}/{partition}"):
-                _, end = session.consumer.get_watermark_offsets(self._place(topic, partition), _CALL_S)
-            if owned.read_to.get(topic, 0) < end:
-                return min(owned.youngest_ms, self._clients.now_ms())
         return self._clients.now_ms()
 
     def leave(self) -> None:
@@ -223,11 +224,10 @@ class KafkaMember:
             self._cluster.check(self._subscription.topics)
             if self._subscription.state is not None:
                 self._cluster.check((self._subscription.state,))
-            slot = f"{self._name}-{self._subscription.slot}"
-            producer = transactional_producer(self._settings, slot, self._cluster.max_record_bytes)
-            transactions = Transactions(self._clients, producer, self._settings)
+            transactions = self._transactions()
             # Who keeps state stays a member over a restart, or each restart would move all state twice.
-            instance = slot if self._subscription.state is not None else None
+            static = self._subscription.state is not None
+            instance = f"{self._name}-{self._subscription.slot}" if static else None
             config = group_consumer(self._settings, self._name, instance, self._broker_error)
             config["stats_cb"] = lambda text: report(self._subscription.group, text)
             self._session = _Session(self._clients.consumer(config), transactions)
@@ -239,6 +239,19 @@ class KafkaMember:
                 on_lost=self._on_revoke,
             )
         return self._session
+
+    def _transactions(self) -> Transactions:
+        """A producer in this member's slot: whoever had the slot before is fenced."""
+        slot = f"{self._name}-{self._subscription.slot}"
+        config = transactional_producer(self._settings, slot, self._cluster.max_record_bytes)
+        return Transactions(self._clients, config, self._settings)
+
+    def _usable(self, session: _Session) -> Transactions:
+        """The session's producer; a new one after the outcome of a call was not known at once."""
+        if session.transactions.spent:
+            session.transactions.close()
+            session.transactions = self._transactions()
+        return session.transactions
 
     def _abandon(self) -> None:
         """Ends the session. What it had not committed comes again."""
@@ -257,6 +270,7 @@ class KafkaMember:
             with self._sorting("asking for committed positions"):
                 self._restoring = self._owned.fetched(consumer, numbers)
             faults.passes(self._name, "fetched")
+            self._assigned = True
             # Nothing is received before the state is there. The group has its answer, and the rest is ours to assign.
             consumer.assign([])
         except Exception as error:  # the library would assign the partitions in spite of it
@@ -269,6 +283,7 @@ class KafkaMember:
         self._lost |= frozenset(self._owned.partitions) - self._gained
         self._gained = frozenset()
         self._restoring = {}
+        self._assigned = False
         self._held = []
         self._owned.clear()
 
@@ -296,7 +311,7 @@ class KafkaMember:
         try:
             stores = {number: self._owned.open_store(number) for number in taken}
             restore = Restore(self._cluster, onlooker(self._settings, self._name), self._state_topic, stores)
-            return restore.run(session.transactions, lambda: self._still(session, taken))
+            return restore.run(self._usable(session), lambda: self._still(session, taken))
         except BaseException:
             self._abandon()
             raise
@@ -392,6 +407,3 @@ class KafkaMember:
             yield
         except KafkaException as exception:
             raise sorted_error(error_of(exception), f"{doing} as group {self._name}", self._settings) from exception
-
-    def _place(self, topic: str, partition: int) -> TopicPartition:
-        return TopicPartition(f"{self._cluster.prefix}{topic}", partition)

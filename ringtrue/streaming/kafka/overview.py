@@ -10,15 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from confluent_kafka import (
     Consumer,
     ConsumerGroupTopicPartitions,
-    IsolationLevel,
     KafkaError,
     KafkaException,
     Message,
     TopicPartition,
 )
-from confluent_kafka.admin import OffsetSpec
 
-from ringtrue.streaming.kafka.cluster import Cluster
+from ringtrue.streaming.kafka.cluster import Cluster, Place
 from ringtrue.streaming.kafka.config import onlooker
 from ringtrue.streaming.kafka.errors import PASSING, error_of, sorted_error
 from ringtrue.streaming.kafka.records import batch
@@ -27,9 +25,6 @@ from ringtrue.streaming.port import LogAway
 _CALL_S = 10.0
 _WAIT_S = 0.1
 _CHUNK = 500
-
-#: (topic without prefix, partition)
-Place = tuple[str, int]
 
 
 class Overview:
@@ -66,7 +61,8 @@ class Overview:
 
     def ends(self, topics: Iterable[str]) -> dict[Place, int]:
         """The offset behind the last record of each partition, decided or not."""
-        return self._offsets(topics, OffsetSpec.latest())
+        # What is not decided yet counts: a commit returns before its markers have been written everywhere.
+        return self._cluster.offsets(self._places(topics), "end")
 
     def backlog(self, groups: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], int]:
         """At most how many records each group has still to commit; 0 when none is left.
@@ -75,7 +71,7 @@ class Overview:
         and when all of it is 0, then at that moment everything was done.
         """
         topics = {topic for read in groups.values() for topic in read}
-        firsts = self._offsets(topics, OffsetSpec.earliest())
+        firsts = self._cluster.offsets(self._places(topics), "start")
         positions = {group: self._positions(group) for group in groups}
         ends = self.ends(topics)
         left = dict[tuple[str, str, int], tuple[int, int]]()
@@ -92,6 +88,11 @@ class Overview:
             if not self._is_empty((topic, number), start, end):
                 found[group, topic] += end - start
         return found
+
+    def _places(self, topics: Iterable[str]) -> list[Place]:
+        names = sorted(topics)
+        self._cluster.check(names)
+        return [(topic, number) for topic in names for number in range(self._cluster.partitions)]
 
     def _look_between(self, left: Mapping[tuple[str, str, int], tuple[int, int]]) -> None:
         """Looks for a first record from each position on, where nothing is known yet."""
@@ -179,28 +180,3 @@ class Overview:
             for part in found
             if part.offset >= 0
         }
-
-    def _offsets(self, topics: Iterable[str], which: OffsetSpec) -> dict[Place, int]:
-        names = sorted(topics)
-        self._cluster.check(names)
-        places = [(topic, number) for topic in names for number in range(self._cluster.partitions)]
-        if not places:
-            return {}
-        prefix = self._cluster.prefix
-
-        def ask() -> dict[Place, int]:
-            asked = self._cluster.admin.list_offsets(
-                {TopicPartition(f"{prefix}{topic}", number): which for topic, number in places},
-                # What is not decided yet counts: a commit returns before its markers have been written everywhere.
-                isolation_level=IsolationLevel.READ_UNCOMMITTED,
-                request_timeout=_CALL_S,
-            )
-            return {
-                (part.topic.removeprefix(prefix), part.partition): future.result().offset
-                for part, future in asked.items()
-            }
-
-        try:
-            return self._cluster.again(ask)
-        except KafkaException as exception:
-            raise sorted_error(error_of(exception), "asking for offsets", self._cluster.settings) from exception

@@ -2,10 +2,9 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 
 import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from ringtrue.streaming.kafka.cluster import Cluster
 from ringtrue.streaming.kafka.store import PartitionStore
@@ -82,9 +81,11 @@ class Owned:
         # As a read_committed consumer the library waits for positions that are still pending in a transaction.
         found = self._cluster.again(lambda: _committed(consumer, places))
         partitions = {number: Partition(number, {}) for number in sorted(numbers)}
+        spots = [(topic, number) for number in numbers for topic in self._topics]
+        lows, ends = self._cluster.offsets(spots, "start"), self._cluster.offsets(spots, "committed end")
         for part in found:
             topic = part.topic.removeprefix(prefix)
-            low, end = self._cluster.again(partial(_watermarks, consumer, part))
+            low, end = lows[topic, part.partition], ends[topic, part.partition]
             offset = part.offset if part.offset >= 0 else low
             check_position(topic, part.partition, offset, end)
             if offset < low:
@@ -194,13 +195,6 @@ def check_position(topic: str, partition: int, offset: int, end: int) -> None:
             "deleted and made again, or the position is of another cluster. Check "
             "RINGTRUE_KAFKA__BOOTSTRAP_SERVERS and RINGTRUE_KAFKA__TOPIC_PREFIX"
         )
-
-
-def _watermarks(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
-    found: tuple[int, int] | None = consumer.get_watermark_offsets(place, _CALL_S)
-    if found is None:
-        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "asking for watermarks", retriable=True))
-    return found
 
 
 def _committed(consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:

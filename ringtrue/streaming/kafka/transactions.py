@@ -14,6 +14,7 @@ import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from ringtrue.settings import KafkaSettings
+from ringtrue.streaming import faults
 from ringtrue.streaming.kafka.clients import Clients, Config
 from ringtrue.streaming.kafka.errors import error_of, sorted_error
 from ringtrue.streaming.port import LogAway, PartitionsLost
@@ -60,16 +61,17 @@ class Transactions:
     """
 
     def __init__(self, clients: Clients, config: Config, settings: KafkaSettings) -> None:
-        self.spent = False
         self._closed = False
         self._clients = clients
         self._settings = settings
         self._id = config["transactional.id"]
+        self.spent = True
         self._problem: KafkaError | None = None  # the first delivery that failed
         with_errors = config | {"error_cb": lambda error: None}  # every call reports its own
         self._producer: Producer = clients.producer(with_errors)
         try:
             self._again(lambda: self._producer.init_transactions(_TRY_S), f"taking over the id {self._id}")
+            self.spent = False
         except BaseException:
             self.close()
             raise
@@ -81,6 +83,8 @@ class Transactions:
         consumer: Consumes | None = None,
     ) -> list[tuple[str, int, int]]:
         """One transaction: all of it becomes true, or nothing; (topic, partition, offset) of what was written.
+
+        Afterwards the producer may be `spent`, also when all went well.
 
         Args:
             messages: What to write.
@@ -98,12 +102,16 @@ class Transactions:
         written = list[tuple[str, int, int]]()
         try:
             self._producer.begin_transaction()
+            faults.passes(self._id, "begun")
             try:
                 for message in messages:
                     self._produce(message, written)
+                    faults.passes(self._id, "written")
                 self._flush()
+                faults.passes(self._id, "flushed")
                 if consumer is not None:
                     self._send_positions(positions, consumer)
+                faults.passes(self._id, "sent")
             except KafkaException as exception:
                 error = error_of(exception)
                 if not error.txn_requires_abort():
@@ -118,6 +126,7 @@ class Transactions:
             self.spent = True
             raise self._sorted(error_of(exception), "in a transaction") from exception
         self._commit()
+        faults.passes(self._id, "decided")
         return written
 
     def close(self) -> None:
@@ -227,8 +236,9 @@ class Transactions:
                         raise
                     self.spent = True
                     raise self._sorted(error, doing) from exception
+                # Whatever the next try says, this one may still be on its way to the broker.
+                self.spent = True
                 if self._clients.monotonic() >= deadline:
-                    self.spent = True
                     raise LogAway(f"{self._settings.bootstrap_servers}: {doing}: {error.str()}") from exception
                 self._clients.sleep(_BETWEEN_TRIES_S)
             else:

@@ -11,7 +11,7 @@ from typing import get_args
 
 import pytest
 
-from ringtrue.streaming.faults import KILL, Mark
+from ringtrue.streaming.faults import KILL, WorkerMark
 from ringtrue.streaming.port import Subscription
 from tests.unit.streaming.child import First, Second, chain
 from tests.unit.streaming.tiny import MIDDLE, OUT, cases, feed, left, letters, names, open_tiny
@@ -63,9 +63,9 @@ def test_an_undisturbed_run_handles_everything(undisturbed: Mapping[str, object]
 
 
 @pytest.mark.parametrize("worker", ["tiny-first", "tiny-second"])
-@pytest.mark.parametrize("mark", get_args(Mark))
+@pytest.mark.parametrize("mark", get_args(WorkerMark))
 def test_a_kill_at_any_mark_changes_nothing(
-    tmp_path: Path, undisturbed: Mapping[str, object], worker: str, mark: Mark
+    tmp_path: Path, undisturbed: Mapping[str, object], worker: str, mark: WorkerMark
 ) -> None:
     path = tmp_path / "log.sqlite"
     fill(path)

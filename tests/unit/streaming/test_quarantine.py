@@ -105,8 +105,11 @@ def test_after_an_orderly_stop_records_come_in_batches(log: EmbeddedLog) -> None
     assert worker.batches == ["a", "bcd"]
 
 
-def test_a_worker_is_careful_only_with_what_was_there_when_it_started(tmp_path: Path) -> None:
+def test_a_worker_is_careful_only_with_what_was_there_when_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An idle partition, or a quiet hour, must not hold a worker to one record at a time."""
+    monkeypatch.setattr(quarantine, "_LOOK_EVERY_S", 0.0)
     log = open_tiny(tmp_path / "log.sqlite", partitions=2)
 
     class DiesOnce(Mortal):
