@@ -33,7 +33,7 @@ class Acl:
     resource: Literal["topic", "group", "transactional-id"]
     name: str
     prefixed: bool
-    operation: Literal["Read", "Write", "Describe"]
+    operation: Literal["Read", "Write", "Describe", "Create", "DescribeConfigs"]
 
 
 def acls(service: str, prefix: str) -> list[Acl]:

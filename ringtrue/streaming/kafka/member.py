@@ -1,30 +1,27 @@
 """A member of a consumer group: what a worker receives and commits.
 
 One turn is: receive, compute with no transaction open, commit. The callbacks of a rebalance run inside `receive` and
-`heartbeat` only, so they never meet an open transaction. The consumer and the producer of a member form a *session*:
-it is thrown away whole after anything whose outcome is not known, and the next receive begins another, which takes
-over the transactional id, the positions and the state as a fresh process would.
+`heartbeat` only, so they never meet an open transaction. After anything whose outcome is not known the session
+(`session.py`) is thrown away, and the next receive begins another, which takes over the transactional id, the positions
+and the state as a fresh process would.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
 
-import structlog
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
 
 from ringtrue.streaming import faults
 from ringtrue.streaming.kafka.cluster import Cluster
-from ringtrue.streaming.kafka.config import group_consumer, onlooker, transactional_producer
-from ringtrue.streaming.kafka.errors import PASSING, error_of, sorted_error
-from ringtrue.streaming.kafka.partitions import Owned, Partition, check_position
+from ringtrue.streaming.kafka.config import onlooker
+from ringtrue.streaming.kafka.errors import error_of, sorted_error
+from ringtrue.streaming.kafka.partitions import Owned, Partition
 from ringtrue.streaming.kafka.records import record_of
 from ringtrue.streaming.kafka.restore import Restore, entry
-from ringtrue.streaming.kafka.statistics import report
-from ringtrue.streaming.kafka.transactions import ToWrite, Transactions
+from ringtrue.streaming.kafka.session import Session
+from ringtrue.streaming.kafka.transactions import ToWrite
 from ringtrue.streaming.port import (
     Commit,
     Fenced,
-    LogAway,
     LogMismatch,
     PartitionsLost,
     Received,
@@ -33,23 +30,8 @@ from ringtrue.streaming.port import (
     Subscription,
 )
 
-_log = structlog.get_logger()
-
 #: A poll that waits for longer would be deaf to errors of the brokers.
 _POLL_S = 1.0
-
-
-class _Session:
-    """A consumer and a producer that belong together."""
-
-    def __init__(self, consumer: Consumer, transactions: Transactions) -> None:
-        self.consumer = consumer
-        self.transactions = transactions
-        self.paused = False
-
-    def close(self) -> None:
-        self.transactions.close()
-        self.consumer.close()
 
 
 class KafkaMember:
@@ -63,20 +45,17 @@ class KafkaMember:
     def __init__(self, cluster: Cluster, subscription: Subscription) -> None:
         self._cluster = cluster
         self._clients = cluster.clients
-        self._settings = cluster.settings
         self._subscription = subscription
-        self._name = f"{cluster.prefix}{subscription.group}"
-        self._session: _Session | None = None
+        self._group = f"{cluster.prefix}{subscription.group}"
+        self._session: Session | None = None
         self._owned = Owned(cluster, subscription)
-        self._restoring = dict[int, Partition]()
+        self._taking = dict[int, Partition]()  # assigned, the state of it not there yet
+        self._assigned = False
         self._gained = frozenset[int]()  # not told yet
         self._lost = frozenset[int]()
         self._held = list[Record]()  # received by a heartbeat
-        self._failed: Exception | None = None  # in a callback, where nothing may be raised
-        self._brokers_away = ""
-        self._has_left = False
         self._replaced: Fenced | None = None  # by another process in this slot: for good
-        self._assigned = False
+        self._has_left = False
 
     @property
     def partitions(self) -> frozenset[int]:
@@ -86,28 +65,22 @@ class KafkaMember:
     @property
     def assigned(self) -> bool:
         """See the port."""
-        return self._assigned and not self._restoring
+        return self._assigned and not self._taking
 
     def receive(self, limit: int, wait_s: float, linger_s: float = 0.0) -> Received:
         """See the port."""
         session = self._connected()
         if self._gained or self._lost:
             return self._told()  # of a change that a heartbeat has met; a poll might hand out records already
-        self._resume(session)
-        self._ask_for_brokers(session)
-        deadline = self._clients.monotonic() + wait_s
+        session.resume()
+        session.check_brokers()
         records = self._held[:limit]
         del self._held[:limit]
         lingering = bool(records)
-        if lingering:
-            deadline = self._clients.monotonic() + linger_s
-        while True:
+        deadline = self._clients.monotonic() + (linger_s if lingering else wait_s)
+        while len(records) < limit:
             left_s = max(0.0, deadline - self._clients.monotonic())
-            if lingering:
-                messages = session.consumer.consume(limit - len(records), min(left_s, _POLL_S))
-            else:
-                message = session.consumer.poll(min(left_s, _POLL_S))
-                messages = [] if message is None else [message]
+            messages = session.messages(limit - len(records), min(left_s, _POLL_S), whole=lingering)
             found = list(self._accepted(messages))
             self._after_callbacks(session)
             if self._gained or self._lost:
@@ -116,37 +89,29 @@ class KafkaMember:
             if found and not lingering:
                 lingering = True
                 deadline = self._clients.monotonic() + linger_s
-                if len(records) < limit:
-                    continue  # at least what is here already
-            if len(records) >= limit or self._clients.monotonic() >= deadline:
-                for record in records:
-                    self._owned.received(record)
-                return Received(records)
+            if self._clients.monotonic() >= deadline:
+                break
+        for record in records:
+            self._owned.received(record)
+        return Received(records)
 
     def rewind(self) -> None:
         """See the port."""
         self._owned.rewind()
-        self._assign_again()
+        self._assign()
 
     def seek(self, topic: str, partition: int, offset: int) -> None:
         """See the port."""
-        place = (topic, partition)
-        check_position(topic, partition, offset, self._cluster.offsets([place], "committed end")[place])
-        self._owned[partition].next[topic] = offset
-        self._assign_again()
+        self._owned.seek(topic, partition, offset)
+        self._assign()
 
     def heartbeat(self) -> None:
         """See the port."""
-        if self._session is None:
-            return
-        session = self._session
-        if not session.paused:
-            session.consumer.pause(session.consumer.assignment())
-            session.paused = True
-        message = session.consumer.poll(0)
-        if message is not None:
-            self._held += self._accepted([message])
-        self._after_callbacks(session)
+        if self._session is not None:
+            session = self._session
+            session.pause()
+            self._held += self._accepted(session.messages(1, 0.0))
+            self._after_callbacks(session)
 
     def commit(self, commit: Commit) -> None:
         """See the port."""
@@ -161,8 +126,8 @@ class KafkaMember:
         if commit.changes and self._subscription.state is None:
             raise LogMismatch(f"the group {self._subscription.group} keeps no state")
         session = self._session
+        transactions = session.transactions
         positions = self._owned.to_send(commit, touched)
-        transactions = self._usable(session)
         try:
             written = transactions.run(self._messages(commit), positions, session.consumer)
         except PartitionsLost:
@@ -170,7 +135,8 @@ class KafkaMember:
             raise
         except Fenced as error:
             self._abandon()
-            raise self._fenced(str(error)) from error
+            self._replaced = session.fenced(str(error))
+            raise self._replaced from error
         except BaseException:
             if transactions.spent:
                 self._abandon()
@@ -216,65 +182,33 @@ class KafkaMember:
     def _state_topic(self) -> str:
         return f"{self._cluster.prefix}{self._subscription.state}"
 
-    def _connected(self) -> _Session:
+    def _connected(self) -> Session:
         """The session; a new one when there is none."""
         if self._replaced is not None:
             raise self._replaced
         if self._session is None:
-            self._cluster.check(self._subscription.topics)
-            if self._subscription.state is not None:
-                self._cluster.check((self._subscription.state,))
-            transactions = self._transactions()
-            # Who keeps state stays a member over a restart, or each restart would move all state twice.
-            static = self._subscription.state is not None
-            instance = f"{self._name}-{self._subscription.slot}" if static else None
-            config = group_consumer(self._settings, self._name, instance, self._broker_error)
-            config["stats_cb"] = lambda text: report(self._subscription.group, text)
-            self._session = _Session(self._clients.consumer(config), transactions)
-            self._brokers_away = ""
-            self._session.consumer.subscribe(
-                [f"{self._cluster.prefix}{topic}" for topic in self._subscription.topics],
-                on_assign=self._on_assign,
-                on_revoke=self._on_revoke,
-                on_lost=self._on_revoke,
-            )
+            self._session = Session(self._cluster, self._subscription, self._on_assign, self._on_revoke)
         return self._session
-
-    def _transactions(self) -> Transactions:
-        """A producer in this member's slot: whoever had the slot before is fenced."""
-        slot = f"{self._name}-{self._subscription.slot}"
-        config = transactional_producer(self._settings, slot, self._cluster.max_record_bytes)
-        return Transactions(self._clients, config, self._settings)
-
-    def _usable(self, session: _Session) -> Transactions:
-        """The session's producer; a new one after the outcome of a call was not known at once."""
-        if session.transactions.spent:
-            session.transactions.close()
-            session.transactions = self._transactions()
-        return session.transactions
 
     def _abandon(self) -> None:
         """Ends the session. What it had not committed comes again."""
         session, self._session = self._session, None
         self._forget()
-        self._failed = None
         if session is not None:
             session.close()
 
     def _on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
-        if self._session is None:  # it is being closed, and close waits for an answer
-            consumer.assign([])
-            return
+        session = self._session
         try:
-            numbers = frozenset(part.partition for part in parts)
-            with self._sorting("asking for committed positions"):
-                self._restoring = self._owned.fetched(consumer, numbers)
-            faults.passes(self._name, "fetched")
-            self._assigned = True
+            if session is not None:  # else it is being closed, which waits for an answer
+                self._taking = self._owned.fetched(consumer, {part.partition for part in parts})
+                self._assigned = True
+                faults.passes(self._group, "fetched")
             # Nothing is received before the state is there. The group has its answer, and the rest is ours to assign.
             consumer.assign([])
         except Exception as error:  # the library would assign the partitions in spite of it
-            self._failed = error
+            if session is not None:
+                session.fail(self._sorted(error))
 
     def _on_revoke(self, _: Consumer, __: list[TopicPartition]) -> None:
         self._forget()
@@ -282,118 +216,68 @@ class KafkaMember:
     def _forget(self) -> None:
         self._lost |= frozenset(self._owned.partitions) - self._gained
         self._gained = frozenset()
-        self._restoring = {}
+        self._taking = {}
         self._assigned = False
         self._held = []
         self._owned.clear()
 
-    def _after_callbacks(self, session: _Session) -> None:
-        """Does what the callbacks of a poll have left to do, and raises what went wrong in them."""
-        self._raise_failed()
-        while self._restoring:
-            taken = self._restoring
+    def _after_callbacks(self, session: Session) -> None:
+        """Raises what went wrong in a poll, and takes the partitions that its callbacks were told of."""
+        self._raise_failed(session)
+        while self._taking:
+            taken = self._taking
             if self._subscription.state is not None and not self._restored(session, taken):
                 continue  # the assignment has changed again
-            faults.passes(self._name, "restored")
+            faults.passes(self._group, "restored")
             self._owned.partitions |= taken
             self._gained |= taken.keys()
-            self._restoring = {}
-            self._assign_again()
+            self._taking = {}
+            self._assign()
 
-    def _raise_failed(self) -> None:
-        if self._failed is not None:
-            error = self._failed
+    def _raise_failed(self, session: Session) -> None:
+        if session.failed is not None:
             self._abandon()
-            raise error
+            if isinstance(session.failed, Fenced):
+                self._replaced = session.failed
+            raise session.failed
 
-    def _restored(self, session: _Session, taken: Mapping[int, Partition]) -> bool:
+    def _restored(self, session: Session, taken: Mapping[int, Partition]) -> bool:
         """Brings back the state of partitions; whether they are still ours."""
         try:
             stores = {number: self._owned.open_store(number) for number in taken}
-            restore = Restore(self._cluster, onlooker(self._settings, self._name), self._state_topic, stores)
-            return restore.run(self._usable(session), lambda: self._still(session, taken))
+            restore = Restore(self._cluster, onlooker(self._cluster.settings, self._group), self._state_topic, stores)
+            return restore.run(session.transactions, lambda: self._still(session, taken))
         except BaseException:
             self._abandon()
             raise
 
-    def _still(self, session: _Session, taken: Mapping[int, Partition]) -> bool:
+    def _still(self, session: Session, taken: Mapping[int, Partition]) -> bool:
         """Stays in the group during a restore; whether the partitions are still ours."""
-        message = session.consumer.poll(0)
-        if message is not None:
-            self._held += self._accepted([message])
-        self._raise_failed()
-        return self._restoring is taken
+        session.messages(1, 0.0)  # none: nothing is assigned
+        self._raise_failed(session)
+        return self._taking is taken
 
     def _told(self) -> Received:
         received = Received(assigned=self._gained, revoked=self._lost)
         self._gained = self._lost = frozenset()
         return received
 
-    def _accepted(self, messages: list[Message]) -> Iterator[Record]:
-        """The records among what the consumer gave, of partitions that are ours."""
+    def _accepted(self, messages: Sequence[Message]) -> Iterator[Record]:
+        """The records among messages, of partitions that are ours."""
         for message in messages:
-            error = message.error()
-            if error is None:
-                record = record_of(message, self._cluster.prefix)
-                if record.partition in self._owned.partitions:
-                    yield record
-            elif error.code() == KafkaError._PARTITION_EOF:
-                topic = (message.topic() or "").removeprefix(self._cluster.prefix)
-                if owned := self._owned.partitions.get(message.partition() or 0) or self._restoring.get(
-                    message.partition() or 0
-                ):
-                    owned.read_to[topic] = message.offset() or 0
-            else:
-                self._consumer_error(error, message.topic() or self._name)
+            record = record_of(message, self._cluster.prefix)
+            owned = self._owned.partitions.get(record.partition)
+            if owned is not None and message.error() is None:
+                yield record
+            elif owned is not None:
+                owned.read_to[record.topic] = record.offset
 
-    def _consumer_error(self, error: KafkaError, where: str) -> None:
-        if error.fatal() or error.code() == KafkaError._FATAL:
-            self._failed = self._fenced(error.str())
-        elif error.code() == KafkaError._MAX_POLL_EXCEEDED:
-            _log.error("a turn took too long", group=self._name, limit_s=self._settings.max_poll_interval_s)
-        elif error.code() in PASSING or error.retriable():
-            _log.warning("kafka", group=self._name, reason=error.str())
-        else:
-            self._failed = sorted_error(error, f"reading {where} as group {self._name}", self._settings)
-
-    def _broker_error(self, error: KafkaError) -> None:
-        """Told by the library from within a poll."""
-        if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
-            self._failed = sorted_error(error, "connecting", self._settings)
-        elif error.code() == KafkaError._ALL_BROKERS_DOWN:
-            self._brokers_away = error.str()
-        elif error.fatal():
-            self._failed = self._fenced(error.str())
-
-    def _ask_for_brokers(self, session: _Session) -> None:
-        """Raises `LogAway` while no broker answers, so that the service says that it is not ready."""
-        if self._brokers_away:
-            try:
-                session.consumer.list_topics(timeout=2.0)
-            except KafkaException as exception:
-                raise LogAway(f"{self._settings.bootstrap_servers}: {self._brokers_away}") from exception
-            self._brokers_away = ""
-
-    def _fenced(self, said: str) -> Fenced:
-        self._replaced = Fenced(
-            f"another process has joined the group {self._subscription.group} "
-            f"in slot {self._subscription.slot} ({said})"
-        )
-        return self._replaced
-
-    def _resume(self, session: _Session) -> None:
-        if session.paused:
-            session.consumer.resume(session.consumer.assignment())
-            session.paused = False
-
-    def _assign_again(self) -> None:
+    def _assign(self) -> None:
         """Reads from the places in `Partition.next`."""
         if self._session is not None and self._owned.partitions:
             self._held = []
-            parts = [part for one in self._owned.partitions.values() for part in one.to_assign(self._cluster.prefix)]
-            self._session.consumer.assign(parts)
-            self._session.consumer.resume(parts)
-            self._session.paused = False
+            owned = self._owned.partitions.values()
+            self._session.assign([part for one in owned for part in one.to_assign(self._cluster.prefix)])
 
     def _messages(self, commit: Commit) -> Iterator[ToWrite]:
         for outgoing in commit.outputs:
@@ -401,9 +285,8 @@ class KafkaMember:
         for change in commit.changes:
             yield entry(self._state_topic, change)
 
-    @contextmanager
-    def _sorting(self, doing: str) -> Iterator[None]:
-        try:
-            yield
-        except KafkaException as exception:
-            raise sorted_error(error_of(exception), f"{doing} as group {self._name}", self._settings) from exception
+    def _sorted(self, error: Exception) -> Exception:
+        if isinstance(error, KafkaException):
+            doing = f"asking for committed positions of group {self._group}"
+            return sorted_error(error_of(error), doing, self._cluster.settings)
+        return error

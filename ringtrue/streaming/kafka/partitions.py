@@ -85,19 +85,9 @@ class Owned:
         lows, ends = self._cluster.offsets(spots, "start"), self._cluster.offsets(spots, "committed end")
         for part in found:
             topic = part.topic.removeprefix(prefix)
-            low, end = lows[topic, part.partition], ends[topic, part.partition]
-            offset = part.offset if part.offset >= 0 else low
-            check_position(topic, part.partition, offset, end)
-            if offset < low:
-                _log.error(
-                    "records expired unread",
-                    group=self._subscription.group,
-                    topic=topic,
-                    partition=part.partition,
-                    position=offset,
-                    first=low,
-                )
-                offset = low
+            place = (topic, part.partition)
+            offset = part.offset if part.offset >= 0 else lows[place]
+            offset = self._usable(topic, part.partition, offset, lows[place], ends[place])
             one = partitions[part.partition]
             one.positions[topic] = offset
             if topic == self._topics[0]:
@@ -105,6 +95,18 @@ class Owned:
         for one in partitions.values():
             one.rewind()
         return partitions
+
+    def seek(self, topic: str, number: int, offset: int) -> None:
+        """Starts again at this offset.
+
+        Raises:
+            LogMismatch: It lies beyond the end of the topic.
+            PartitionsLost: The partition is not owned any more.
+        """
+        place = (topic, number)
+        low = self._cluster.offsets([place], "start")[place]
+        end = self._cluster.offsets([place], "committed end")[place]
+        self[number].next[topic] = self._usable(topic, number, offset, low, end)
 
     def open_store(self, number: int) -> PartitionStore:
         """Opens the cache of a partition's state."""
@@ -186,15 +188,28 @@ class Owned:
         self._stores = {}
         self.partitions = {}
 
+    def _usable(self, topic: str, number: int, offset: int, low: int, end: int) -> int:
+        """Where to read from for a position; when retention has passed it, from what is left, with an alarm.
 
-def check_position(topic: str, partition: int, offset: int, end: int) -> None:
-    """Raises `LogMismatch` when a position lies beyond the end of its topic."""
-    if offset > end:
-        raise LogMismatch(
-            f"position {offset} of {topic}/{partition} lies beyond the end ({end}) of the log: the topic was "
-            "deleted and made again, or the position is of another cluster. Check "
-            "RINGTRUE_KAFKA__BOOTSTRAP_SERVERS and RINGTRUE_KAFKA__TOPIC_PREFIX"
-        )
+        Raises:
+            LogMismatch: It lies beyond the end of the topic.
+        """
+        if offset > end:
+            raise LogMismatch(
+                f"position {offset} of {topic}/{number} lies beyond the end ({end}) of the log: the topic was deleted "
+                "and made again, or the position is of another cluster. Check RINGTRUE_KAFKA__BOOTSTRAP_SERVERS and "
+                "RINGTRUE_KAFKA__TOPIC_PREFIX"
+            )
+        if offset < low:
+            _log.error(
+                "records expired unread",
+                group=self._subscription.group,
+                topic=topic,
+                partition=number,
+                position=offset,
+                first=low,
+            )
+        return max(offset, low)
 
 
 def _committed(consumer: Consumer, places: list[TopicPartition]) -> list[TopicPartition]:
