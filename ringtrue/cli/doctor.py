@@ -106,6 +106,9 @@ def _log(settings: Settings) -> str:
             records = sum(log.ends([topic.name for topic in TOPICS]).values())
             return f"embedded, {settings.log_path}, {log.partitions} partitions, {records} records so far"
         differences = log.differences(TOPICS)
+        missing = sum(one.setting == "topic" for one in differences)
+        if missing:
+            raise Misconfigured(f"{missing} of {len(TOPICS)} topics are missing: `ringtrue topics create` makes them")
         if differences:
             raise Misconfigured(f"{len(differences)} settings of topics are wrong: `ringtrue topics check` says which")
         return f"Kafka, {settings.kafka.bootstrap_servers}, cluster {log.id}, {len(TOPICS)} topics as they should be"
