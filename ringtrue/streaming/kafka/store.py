@@ -10,9 +10,13 @@ import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
+import structlog
+
 from ringtrue.streaming.port import Fenced, StateChange
 from ringtrue.streaming.sqlite import connect, transaction
 from ringtrue.streaming.state_table import STATE_SCHEMA, StateTable, apply_changes
+
+_log = structlog.get_logger()
 
 _SCHEMA = f"""{STATE_SCHEMA}
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -89,24 +93,29 @@ class PartitionStore:
 
     def _opened(self, path: Path) -> sqlite3.Connection:
         """The file; a damaged one is made anew, for the topic has it all."""
-        for fresh in (False, True):
-            if fresh:
-                for part in path.parent.glob(f"{path.name}*"):
-                    part.unlink()
-            connection = connect(path, durable=False)
-            try:
-                connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-                connection.executescript(_SCHEMA)
-            except sqlite3.DatabaseError as error:
-                connection.close()
-                if fresh or isinstance(error, sqlite3.OperationalError):
-                    raise
-            else:
-                return connection
-        raise AssertionError("a file was made anew and cannot be opened")
+        try:
+            return _prepared(path)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            _log.warning("a damaged cache is made anew", path=str(path), reason=str(error))
+            for part in path.parent.glob(f"{path.name}*"):
+                part.unlink()
+            return _prepared(path)
 
     def _meta(self) -> dict[str, str]:
         return dict(self._connection.execute("SELECT name, value FROM meta"))
 
     def _set(self, **values: str) -> None:
         self._connection.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+
+
+def _prepared(path: Path) -> sqlite3.Connection:
+    connection = connect(path, durable=False)
+    try:
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.executescript(_SCHEMA)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
