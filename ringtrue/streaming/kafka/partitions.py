@@ -116,7 +116,7 @@ class Owned:
             self._cluster.folder / folder / f"{number}.sqlite",
             topic,
             number,
-            self._cluster.identity(topic),
+            f"{self._cluster.identity(topic)} of {self._cluster.partitions}",
             self._cluster.clients.now_ms() - CACHE_AGE_MS,
         )
         return self._stores[number]

@@ -23,7 +23,8 @@ from ringtrue.streaming.port import LogAway, LogMismatch, StateChange
 
 _log = structlog.get_logger()
 
-_BARRIER = b"!barrier"
+#: The key of a barrier, before the number of partitions: those of another number stay, compaction or not.
+_BARRIER = b"!barrier "
 #: Before each key of the state, so that none can be taken for a barrier, nor be empty.
 _ENTRY = b"="
 _DEADLINE = "deadline_ms"
@@ -63,8 +64,8 @@ class Restore:
             LogAway: Nothing has been read for a while: brokers are away, or another's transaction stays open.
             LogMismatch: The state was made with another number of partitions.
         """
-        barrier = str(self._partitions).encode()
-        written = transactions.run([ToWrite(self._topic, number, _BARRIER, barrier) for number in self._stores])
+        barrier = _BARRIER + str(self._partitions).encode()
+        written = transactions.run([ToWrite(self._topic, number, barrier, b"") for number in self._stores])
         ends = {number: offset for _, number, offset in written}
         faults.passes(self._topic, "barrier")
         started = self._clients.monotonic()
@@ -130,8 +131,8 @@ class Restore:
         changes = []
         for message in chunk:
             key, value = message.key() or b"", message.value()
-            if key == _BARRIER:
-                self._check_partitions(value or b"")
+            if key.startswith(_BARRIER):
+                self._check_partitions(int(key.removeprefix(_BARRIER)))
                 continue
             headers = dict(message.headers() or ())
             deadline = headers.get(_DEADLINE)
@@ -140,8 +141,7 @@ class Restore:
         self._stores[number].reflect(changes, last + 1)
         return last
 
-    def _check_partitions(self, value: bytes) -> None:
-        made_with = int(value or b"0")
+    def _check_partitions(self, made_with: int) -> None:
         if made_with != self._partitions:
             raise LogMismatch(
                 f"the state {self._topic} was made with partitions={made_with}, the settings say {self._partitions}: "
