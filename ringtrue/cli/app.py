@@ -13,6 +13,7 @@ import typer
 from ringtrue import __version__
 from ringtrue.console import news
 from ringtrue.errors import Away, BadRecord, Misconfigured
+from ringtrue.telemetry import configure_logging
 
 #: Our own commands and the modules of `ringtrue.cli` that hold them. A command that the services offer stands in the
 #: entry points `ringtrue.commands`, by the same names.
@@ -83,6 +84,7 @@ def command_line(command: str = "") -> typer.Typer:
 def main() -> None:
     """The `ringtrue` command."""
     errors = news()
+    configure_logging("warning")  # standard output is for answers
     try:
         command_line(sys.argv[1] if len(sys.argv) > 1 else "")()
     except (Misconfigured, BadRecord) as error:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from confluent_kafka import IsolationLevel, KafkaException, TopicCollection, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicCollection, TopicPartition
 from confluent_kafka.admin import AdminClient, ClusterMetadata, OffsetSpec
 
 from ringtrue.settings import KafkaSettings, LogSettings
@@ -40,7 +40,8 @@ class Cluster:
         self.max_record_bytes = log.max_record_bytes
         self.folder = folder
         self.clients = clients
-        self.admin: AdminClient = clients.admin(connection(settings) | {"error_cb": lambda error: None})
+        self._refused: KafkaError | None = None  # what the library said in passing of our password or certificate
+        self.admin: AdminClient = clients.admin(connection(settings) | {"error_cb": self._told})
         self._known = set[str]()
         self._id = ""
         self._lock = threading.Lock()
@@ -125,15 +126,23 @@ class Cluster:
 
         Raises:
             KafkaException: The last error.
+            Misconfigured: The brokers refuse us, or we them.
         """
         deadline = self.clients.monotonic() + self.settings.deadline_s
         while True:
             try:
                 return call()
             except KafkaException as exception:
+                self.admin.poll(0)
+                if self._refused is not None:
+                    raise sorted_error(self._refused, "connecting", self.settings) from exception
                 if not may_ask_again(error_of(exception)) or self.clients.monotonic() >= deadline:
                     raise
                 self.clients.sleep(_BETWEEN_TRIES_S)
+
+    def _told(self, error: KafkaError) -> None:
+        if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):
+            self._refused = error
 
     def _check(self, topic: str) -> None:
         name = f"{self.prefix}{topic}"

@@ -67,6 +67,7 @@ class KafkaLog:
         if not records:
             return
         with self._lock:
+            self._cluster.check({record.topic for record in records})
             if self._writer is None or self._writer.spent:
                 config = transactional_producer(self._cluster.settings, self._writer_id, self._cluster.max_record_bytes)
                 self._writer = Transactions(self._cluster.clients, config, self._cluster.settings)
