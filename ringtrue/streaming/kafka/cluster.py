@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -11,7 +12,7 @@ from confluent_kafka.admin import AdminClient, ClusterMetadata, OffsetSpec
 from ringtrue.settings import KafkaSettings, LogSettings
 from ringtrue.streaming.kafka.clients import Clients
 from ringtrue.streaming.kafka.config import connection
-from ringtrue.streaming.kafka.errors import UNKNOWN_TOPIC, error_of, may_ask_again, sorted_error
+from ringtrue.streaming.kafka.errors import MOVED, UNKNOWN_TOPIC, error_of, may_ask_again, sorted_error
 from ringtrue.streaming.kafka.transactions import ToWrite
 from ringtrue.streaming.port import LogMismatch, Outgoing
 
@@ -129,6 +130,8 @@ class Cluster:
             Misconfigured: The brokers refuse us, or we them.
         """
         deadline = self.clients.monotonic() + self.settings.deadline_s
+        self.admin.poll(0)
+        self._refused = None  # of earlier, when brokers were perhaps just starting
         while True:
             try:
                 return call()
@@ -139,6 +142,9 @@ class Cluster:
                 if not may_ask_again(error_of(exception)) or self.clients.monotonic() >= deadline:
                     raise
                 self.clients.sleep(_BETWEEN_TRIES_S)
+                if error_of(exception).code() in MOVED:
+                    with suppress(KafkaException):
+                        self.admin.list_topics(timeout=_CALL_S)
 
     def _told(self, error: KafkaError) -> None:
         if error.code() in (KafkaError._AUTHENTICATION, KafkaError._SSL):

@@ -33,8 +33,17 @@ PASSING = frozenset(
         KafkaError._RESOLVE,
     }
 )
+#: Asked of a broker that does not lead any more, by what the client knew: it must ask who does.
+MOVED = frozenset(
+    {
+        KafkaError.NOT_LEADER_FOR_PARTITION,
+        KafkaError.LEADER_NOT_AVAILABLE,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
+    }
+)
 #: A question that may be asked again, also where the library does not say so (it does for transactions only).
-_AGAIN = frozenset(
+_AGAIN = MOVED | frozenset(
     {
         KafkaError._TIMED_OUT,
         KafkaError._TRANSPORT,
@@ -44,8 +53,6 @@ _AGAIN = frozenset(
         KafkaError.NOT_COORDINATOR,
         KafkaError.COORDINATOR_NOT_AVAILABLE,
         KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-        KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.UNSTABLE_OFFSET_COMMIT,
     }
 )

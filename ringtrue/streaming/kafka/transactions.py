@@ -67,6 +67,7 @@ class Transactions:
         self._id = config["transactional.id"]
         self.spent = True
         self._problem: KafkaError | None = None  # the first delivery that failed
+        self._topics = set[str]()  # of this transaction
         with_errors = config | {"error_cb": lambda error: None}  # every call reports its own
         self._producer: Producer = clients.producer(with_errors)
         try:
@@ -99,6 +100,7 @@ class Transactions:
             Misconfigured: Trying again would not help.
         """
         self._problem = None
+        self._topics = set()
         written = list[tuple[str, int, int]]()
         try:
             self._producer.begin_transaction()
@@ -146,6 +148,7 @@ class Transactions:
             elif self._problem is None and error.code() != KafkaError._PURGE_QUEUE:
                 self._problem = error
 
+        self._topics.add(message.topic)
         deadline = self._clients.monotonic() + self._settings.deadline_s
         while True:
             try:
@@ -245,4 +248,6 @@ class Transactions:
                 return
 
     def _sorted(self, error: KafkaError, doing: str) -> Exception:
+        if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:  # the library does not say which
+            doing = f"{doing} to {', '.join(sorted(self._topics))}"
         return sorted_error(error, f"{doing} as {self._id}", self._settings)
