@@ -27,7 +27,8 @@ def create(as_json: _Json = False) -> None:
     """Creates the topics that are missing, three replicas each or as many as there are brokers.
 
     Topics that are there stay as they are, whatever their settings; then they are checked, as by `topics check`.
-    RINGTRUE_LOG__PARTITIONS says how many partitions each gets: it cannot be changed later.
+    RINGTRUE_LOG__PARTITIONS says how many partitions each gets: it cannot be changed later. Where the cluster has ACLs,
+    the user needs Create, Describe and DescribeConfigs on the topics that begin with the prefix, and nothing else.
     """
     log = _log()
     created = log.create_topics(TOPICS)

@@ -3,6 +3,8 @@
 The fields are documented in `schemas/`, one file per class.
 """
 
+from collections.abc import Mapping
+
 from ringtrue.messages.audio import Answer, Failure, Heard, Span, Word
 from ringtrue.messages.base import message
 
@@ -149,6 +151,30 @@ class SegmentTranscribed:
     model: str
     model_revision: str
     event_time_ms: int
+
+    @classmethod
+    def failed(cls, headers: Mapping[str, str], failure: Failure, event_time_ms: int) -> "SegmentTranscribed | None":
+        """The answer for a part that was refused, as far as its headers tell; None when they do not name a part."""
+        numbers = [headers.get(name, "") for name in ("run", "index", "total")]
+        if "call_id" not in headers or not all(number.isdecimal() for number in numbers):
+            return None
+        run, index, total = map(int, numbers)
+        return cls(
+            call_id=headers["call_id"],
+            run=run,
+            index=index,
+            total=total,
+            channel=0,
+            start_ms=0,
+            end_ms=0,
+            overlap_ms=0,
+            status="failed",
+            failure=failure,
+            words=(),
+            model="",
+            model_revision="",
+            event_time_ms=event_time_ms,
+        )
 
 
 @message

@@ -121,26 +121,10 @@ class Asr(Worker):
 
     def refused(self, step: Step, problem: BadRecord) -> None:
         """The part is answered as failed; when its bytes cannot be read, the headers say which part it was."""
-        part = step.message
-        headers = step.headers
-        if "call_id" not in headers or not all(headers.get(name, "").isdecimal() for name in ("run", "index", "total")):
+        answer = SegmentTranscribed.failed(step.headers, self.failure(problem), step.now_ms)
+        if answer is None:
             return
-        answer = SegmentTranscribed(
-            call_id=headers["call_id"],
-            run=int(headers["run"]),
-            index=int(headers["index"]),
-            total=int(headers["total"]),
-            channel=0,
-            start_ms=0,
-            end_ms=0,
-            overlap_ms=0,
-            status="failed",
-            failure=self.failure(problem),
-            words=(),
-            model="",
-            model_revision="",
-            event_time_ms=step.now_ms,
-        )
+        part = step.message
         if isinstance(part, SegmentAudio):
             answer = replace(answer, channel=part.channel, start_ms=part.start_ms, end_ms=part.end_ms)
         step.send(SEGMENTS_TRANSCRIBED, answer.call_id, answer)

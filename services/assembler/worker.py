@@ -142,40 +142,23 @@ class Assembler(Worker):
 
     def refused(self, step: Step, problem: BadRecord) -> None:
         """A part that cannot be read counts as failed; a call that cannot be read is failed. Headers name them."""
-        headers = step.headers
-        of_call = step.record is not None and step.record.topic == CALLS_HEARD.name
-        numbers = ("run",) if of_call else ("run", "index", "total")
-        if "call_id" not in headers or not all(headers.get(name, "").isdecimal() for name in numbers):
+        failure = self.failure(problem)
+        if step.record is None or step.record.topic != CALLS_HEARD.name:
+            part = SegmentTranscribed.failed(step.headers, failure, step.now_ms)
+            if part is not None:
+                self._part(step, part)
             return
-        call_id, run = headers["call_id"], int(headers["run"])
-        if of_call:
+        headers = step.headers
+        if "call_id" in headers and headers.get("run", "").isdecimal():
             heard = CallHeard(
-                call_id=call_id,
-                run=run,
+                call_id=headers["call_id"],
+                run=int(headers["run"]),
                 status="failed",
-                failure=self.failure(problem),
+                failure=failure,
                 parts_total=0,
                 event_time_ms=step.now_ms,
             )
             self._heard(step, heard)
-        else:
-            part = SegmentTranscribed(
-                call_id=call_id,
-                run=run,
-                index=int(headers["index"]),
-                total=int(headers["total"]),
-                channel=0,
-                start_ms=0,
-                end_ms=0,
-                overlap_ms=0,
-                status="failed",
-                failure=self.failure(problem),
-                words=(),
-                model="",
-                model_revision="",
-                event_time_ms=step.now_ms,
-            )
-            self._part(step, part)
 
 
 def _part_key(call_id: str, index: int | None = None) -> str:
