@@ -1,0 +1,1 @@
+"""Benchmarks: scripts that print a table. `docs/performance.md` holds their tables and what they mean."""
