@@ -1,8 +1,10 @@
 """The client library, behind a seam: tests put a simulator in its place."""
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from confluent_kafka import Consumer, Producer
@@ -11,6 +13,31 @@ from confluent_kafka.admin import AdminClient
 from ringtrue.times import now_ms
 
 Config = dict[str, Any]
+
+
+def within(call: Callable[[], None], seconds: float) -> bool:
+    """Makes a call that may ignore its own time-out; whether it came back in time. Else it goes on in its thread.
+
+    `send_offsets_to_transaction` is such a call while the group's coordinator is away (librdkafka #5456).
+    """
+    outcome = SimpleQueue[BaseException | None]()
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:
+            outcome.put(error)
+        else:
+            outcome.put(None)
+
+    threading.Thread(target=run, name="bounded call", daemon=True).start()
+    try:
+        error = outcome.get(timeout=seconds)
+    except Empty:
+        return False
+    if error is not None:
+        raise error
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +51,7 @@ class Clients:
         monotonic: Seconds of a clock that never goes back.
         now_ms: The wall clock, UTC milliseconds.
         sleep: Waits for so many seconds.
+        within: Makes a call that may not come back in so many seconds.
     """
 
     consumer: Callable[[Config], Consumer] = Consumer
@@ -32,6 +60,7 @@ class Clients:
     monotonic: Callable[[], float] = time.monotonic
     now_ms: Callable[[], int] = now_ms
     sleep: Callable[[float], None] = time.sleep
+    within: Callable[[Callable[[], None], float], bool] = within
 
 
 #: The real library.

@@ -45,6 +45,8 @@ def connection(settings: KafkaSettings) -> Config:
         "client.id": "ringtrue",
         # A broker that was away is asked again soon: workers wait for it.
         "reconnect.backoff.max.ms": 2_000,
+        # "rebootstrap", new in librdkafka 2.16, forgets coordinators that it then never looks for again (#5511).
+        "metadata.recovery.strategy": "none",
         "log_level": 4,
         "logger": _LIBRARY,
     }

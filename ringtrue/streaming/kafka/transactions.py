@@ -196,11 +196,17 @@ class Transactions:
             # Outside the group the library sends no generation, and the broker checks none.
             raise PartitionsLost("this member was put out of its group: a turn took longer than max_poll_interval_s?")
         metadata = consumer.consumer_group_metadata()
-        self._again(
-            lambda: self._producer.send_offsets_to_transaction(list(positions), metadata, _TRY_S),
-            "sending positions",
-            sort=False,
-        )
+        producer = self._producer  # which a call that hangs keeps for itself
+
+        def send() -> None:
+            producer.send_offsets_to_transaction(list(positions), metadata, _TRY_S)
+
+        def bounded() -> None:
+            if not self._clients.within(send, self._settings.deadline_s):
+                self.spent = True
+                raise LogAway(f"{self._settings.bootstrap_servers}: sending positions as {self._id} does not come back")
+
+        self._again(bounded, "sending positions", sort=False)
 
     def _commit(self) -> None:
         try:
