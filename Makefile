@@ -3,13 +3,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check lint types install servers servers-down clean
+.PHONY: demo test faults check lint types install servers servers-down clean
 
 demo: install
 	$(BIN)/ringtrue demo
 
 test: install check
 	PYTHON=$(BIN)/python deploy/local/with-servers $(BIN)/pytest --cov --cov-report=term
+
+# The whole fault list on a real broker, with a table of what was injected and what was seen: about a quarter of an hour.
+faults: install
+	PYTHON=$(BIN)/python RINGTRUE_TEST_REQUIRE_SERVERS=1 deploy/local/with-servers $(BIN)/pytest tests/faults --faults all
 
 check: lint types
 
