@@ -97,8 +97,9 @@ class KafkaMember:
 
     def rewind(self) -> None:
         """See the port."""
-        self._owned.rewind()
-        self._assign()
+        if self._held or self._owned.ahead:
+            self._owned.rewind()
+            self._assign()
 
     def seek(self, topic: str, partition: int, offset: int) -> None:
         """See the port."""

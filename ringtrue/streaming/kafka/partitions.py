@@ -145,6 +145,11 @@ class Owned:
         """Takes note of a record that is handed out."""
         self.partitions[record.partition].received(record)
 
+    @property
+    def ahead(self) -> bool:
+        """Whether something was received, or is to be read, beyond what is committed."""
+        return any(one.next != one.positions for one in self.partitions.values())
+
     def rewind(self) -> None:
         """Starts again behind the last commit."""
         for one in self.partitions.values():
