@@ -87,7 +87,7 @@ def sorted_error(error: KafkaError, doing: str, settings: KafkaSettings) -> Ring
     code = error.code()
     said = f"{doing}: {error.str()} ({error.name()})"
     if code in _FENCED:
-        return Fenced(said)
+        return Fenced(f"another process has taken over: {said}")
     if code in _LOST:
         return PartitionsLost(said)
     if code in _DENIED:
