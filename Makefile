@@ -11,7 +11,7 @@ demo: install
 test: install check
 	PYTHON=$(BIN)/python deploy/local/with-servers $(BIN)/pytest --cov --cov-report=term
 
-# The whole fault list on a real broker, with a table of what was injected and what was seen: about a quarter of an hour.
+# The whole fault list on a real broker, with a table of what was injected and what was seen. Takes its time.
 faults: install
 	PYTHON=$(BIN)/python RINGTRUE_TEST_REQUIRE_SERVERS=1 deploy/local/with-servers $(BIN)/pytest tests/faults --faults all
 
