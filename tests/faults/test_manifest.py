@@ -29,7 +29,9 @@ _TOPICS = (MANIFESTS_SEEN, MANIFESTS_READ, ORDERS_ROWS, dead_letters("ingest"), 
 _PATIENCE_S = 1_200.0
 
 
-@pytest.mark.parametrize("rows", [12_000, pytest.param(1_000_000, marks=pytest.mark.whole)])
+@pytest.mark.parametrize(
+    "rows", [12_000, pytest.param(1_000_000, marks=[pytest.mark.whole, pytest.mark.timeout(3_600)])]
+)
 def test_every_row_of_a_large_manifest_comes_out_although_its_process_is_killed_in_the_middle(
     rows: int, kafka_server: str, tmp_path: Path, row: Row
 ) -> None:

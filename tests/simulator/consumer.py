@@ -67,6 +67,12 @@ class SimConsumer(Client):
             self._membership.subscribe(tuple(topics))
 
     @call
+    def unsubscribe(self) -> None:
+        """Is assigned nothing any more; what the application has not been told yet is still told."""
+        with self._schedule.held():
+            self._membership.unsubscribe()
+
+    @call
     def memberid(self) -> str | None:
         """The member id; None outside the group."""
         return self._membership.member_id or None
@@ -241,6 +247,8 @@ class SimConsumer(Client):
     @call
     def close(self) -> None:
         """Gives everything back and leaves; a static member stays in the group until its session ends."""
+        if self._membership.tells_of_assignment:
+            raise AssertionError("close never comes back where an assignment is still to be told (librdkafka #4884)")
         if self._subscribed and self._membership.has_assignment and self._membership.fatal is None:
             self._serve(Revoked(self._membership.share, lost=False))
         with self._schedule.held():

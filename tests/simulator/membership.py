@@ -107,6 +107,12 @@ class Membership:
         self._polled_at = self._schedule.now()
         self._later(0.0, self._look)
 
+    def unsubscribe(self) -> None:
+        """Ceases to take part."""
+        self._topics = ()
+        if self.phase in (Phase.JOINING, Phase.SYNCING):
+            self.phase = Phase.OUT
+
     def polled(self) -> None:
         """The application has called."""
         self._polled_at = self._schedule.now()
@@ -133,6 +139,11 @@ class Membership:
     def held_back(self) -> bool:
         """Whether nothing may be handed out, since the application has a callback to serve."""
         return self.phase is not Phase.STEADY
+
+    @property
+    def tells_of_assignment(self) -> bool:
+        """Whether the application is still to be told of an assignment."""
+        return any(isinstance(one, Assigned) for one in self.told)
 
     @property
     def has_assignment(self) -> bool:

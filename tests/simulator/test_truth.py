@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import pytest
 from confluent_kafka import (
@@ -16,7 +17,7 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import NewTopic, OffsetSpec
 
-from ringtrue.streaming.kafka.clients import LIBRDKAFKA, Clients, Config
+from ringtrue.streaming.kafka.clients import LIBRDKAFKA, Clients, Config, leave
 from tests.servers import server
 from tests.simulator.clients import simulated_clients
 from tests.simulator.schedule import Baton
@@ -96,7 +97,8 @@ class Cluster:
     def close(self) -> None:
         """Lets go of everything."""
         for consumer in self._opened:
-            consumer.close()
+            with suppress(RuntimeError):  # closed already
+                leave(consumer)
 
 
 @pytest.fixture(params=["simulated", pytest.param("real", marks=pytest.mark.servers)])

@@ -3,16 +3,19 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from ringtrue.times import now_ms
 
 Config = dict[str, Any]
+
+_MANY = 1_000
 
 
 def within(call: Callable[[], None], seconds: float) -> bool:
@@ -38,6 +41,19 @@ def within(call: Callable[[], None], seconds: float) -> bool:
     if error is not None:
         raise error
     return True
+
+
+def leave(consumer: Consumer) -> None:
+    """Closes a consumer that has subscribed; its callbacks may be called once more.
+
+    `close` alone would never come back from the callback of an assignment that was still to be told (librdkafka
+    #4884). So there must be no more of them first, and then those that wait are told.
+    """
+    with suppress(KafkaException):  # of one that was fenced: it will not be told of any
+        consumer.unsubscribe()
+    while consumer.consume(_MANY, 0):
+        pass
+    consumer.close()
 
 
 @dataclass(frozen=True, slots=True)

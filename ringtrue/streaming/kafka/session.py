@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
+from ringtrue.streaming.kafka.clients import leave
 from ringtrue.streaming.kafka.cluster import Cluster
 from ringtrue.streaming.kafka.config import group_consumer, transactional_producer
 from ringtrue.streaming.kafka.errors import PASSING, sorted_error
@@ -132,7 +133,7 @@ class Session:
     def close(self) -> None:
         """Ends it. What was not committed comes again."""
         self._producing.close()
-        self.consumer.close()
+        leave(self.consumer)
 
     def _producer(self) -> Transactions:
         """A producer in this slot: whoever had the slot before is fenced."""
