@@ -125,6 +125,10 @@ def transactional_producer(settings: KafkaSettings, transactional_id: str, max_r
     return connection(settings) | {
         "transactional.id": transactional_id,
         "transaction.timeout.ms": int(settings.transaction_timeout_s * 1000),
+        # One request at a time. With more, records are lost within a committed transaction: a broker that refuses a
+        # partition's first batch (NOT_LEADER) and leads a moment later takes the second one, and librdkafka then calls
+        # the first one "implicitly acked by subsequent batch success" (seen with 2.16 and Kafka 4.3).
+        "max.in.flight": 1,
         # As Java producers do it: librdkafka's own partitioner would send a key to another partition.
         "partitioner": "murmur2_random",
         # A transaction right after another one meets CONCURRENT_TRANSACTIONS and waits for one back-off (servers.md).
