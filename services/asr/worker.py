@@ -6,8 +6,10 @@ been there.
 """
 
 import io
+import os
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -44,6 +46,7 @@ class Asr(Worker):
         self._batch_s = batch_s
         self.linger_s = linger_s
         self._engine: Engine | None = None
+        self._decoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="decode")
 
     def start(self) -> None:
         """Loads the model and runs it once, so that the first call does not pay for it."""
@@ -53,8 +56,10 @@ class Asr(Worker):
     def handle_many(self, steps: Sequence[Step]) -> None:
         """See `Worker.handle_many`."""
         decoded = list[tuple[Step, Segment]]()
-        for step in steps:
-            step.attempt(lambda step: decoded.append((step, decode(step.message))), self.refused)
+        # libsndfile decodes outside of Python's lock; nearly all of the time without the engine goes into it.
+        decoding = [self._decoders.submit(decode, step.message) for step in steps]
+        for step, future in zip(steps, decoding, strict=True):
+            step.attempt(partial(_take, future, decoded), self.refused)
         for batch in self._batches(decoded):
             started = time.perf_counter()
             self._transcribe(batch)
@@ -128,6 +133,10 @@ class Asr(Worker):
         if isinstance(part, SegmentAudio):
             answer = replace(answer, channel=part.channel, start_ms=part.start_ms, end_ms=part.end_ms)
         step.send(SEGMENTS_TRANSCRIBED, answer.call_id, answer)
+
+
+def _take(future: Future[Segment], decoded: list[tuple[Step, Segment]], step: Step) -> None:
+    decoded.append((step, future.result()))
 
 
 def decode(message: object) -> Segment:
