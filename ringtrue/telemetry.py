@@ -64,6 +64,10 @@ class Health:
         self.turned_at = time.monotonic()
         self.ready, self.reason = False, reason
 
+    def lives(self) -> None:
+        """The loop is in the midst of a long turn, and it goes on."""
+        self.turned_at = time.monotonic()
+
     @property
     def alive(self) -> bool:
         """Whether the loop has turned within its limit."""

@@ -163,7 +163,8 @@ class Member(Protocol):
     def heartbeat(self) -> None:
         """For long waits between two receives, so that they are not taken for a death.
 
-        Work of one turn needs none: a member lives while its process does.
+        Work of one turn needs none, unless it is long: a member lives while its process does, but a group may take it
+        for stuck (Kafka, after `max_poll_interval_s`). What it loses meanwhile the turn's commit refuses.
 
         Raises:
             Fenced: Another process has taken this slot.

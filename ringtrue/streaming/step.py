@@ -46,14 +46,23 @@ class _Change:
 
 
 class Turn:
-    """A batch of one worker until its commit."""
+    """A batch of one worker until its commit. `lives` says, between transactions, that a long turn goes on."""
 
-    def __init__(self, worker: str, codec: Codec, member: Member, now_ms: int, max_record_bytes: int) -> None:
+    def __init__(
+        self,
+        worker: str,
+        codec: Codec,
+        member: Member,
+        now_ms: int,
+        max_record_bytes: int,
+        lives: Callable[[], None] = lambda: None,
+    ) -> None:
         self.max_record_bytes = max_record_bytes
         self.worker = worker
         self.codec = codec
         self.member = member
         self.now_ms = now_ms
+        self.lives = lives
         self.outputs = list[Outgoing]()
         self.changes = defaultdict[int, SortedDict[str, _Change]](SortedDict)  # by partition
         self.positions = dict[tuple[str, int], int]()
@@ -79,6 +88,7 @@ class Turn:
             place = (step.record.topic, step.record.partition)
             self.positions.setdefault(place, self.member.position(*place))
         self.commit()
+        self.lives()
 
     def commit(self) -> bool:
         """Commits everything gathered; whether there was anything."""
@@ -195,6 +205,10 @@ class Step:
         After a crash the record is handled again from its beginning; what it sends must be the same then.
         """
         self._turn.checkpoint(self)
+
+    def lives(self) -> None:
+        """To be called now and then in long work on one record, or its partitions go to another member meanwhile."""
+        self._turn.lives()
 
     def refuse(self, problem: BadRecord, *, subject: str = "", part: bytes | None = None) -> None:
         """Writes a dead letter: for this record, or for the part of it that `subject` names."""

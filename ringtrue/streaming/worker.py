@@ -36,6 +36,8 @@ _BACK_OFF_S = (0.2, 30.0)
 _TIMERS_EVERY_S = 1.0
 _TIMERS_LIMIT = 200
 _WAIT_S = 0.5
+#: A fraction of what a group waits for a member (`max_poll_interval_s`).
+_LONG_TURN_S = 10.0
 
 
 class Worker:
@@ -221,7 +223,23 @@ class Loop:
                 RECORD_AGE.labels(self._worker.name).observe(max(0, now_ms() - step.record.timestamp_ms) / 1000)
 
     def _begin(self, member: Member) -> Turn:
-        return Turn(self._worker.name, self._codec, member, now_ms(), self._log_port.max_record_bytes)
+        return Turn(
+            self._worker.name,
+            self._codec,
+            member,
+            now_ms(),
+            self._log_port.max_record_bytes,
+            lambda: self._lives(member),
+        )
+
+    def _lives(self, member: Member) -> None:
+        """In the midst of a turn: when it has become long, the group and the probes hear that it goes on.
+
+        Not before: who takes part in a rebalance in the midst of a turn may lose the turn.
+        """
+        if time.monotonic() - self._health.turned_at > _LONG_TURN_S:
+            member.heartbeat()
+            self._health.lives()
 
     def _known(self, turn: Turn, records: Sequence[Record]) -> Iterator[Step]:
         """The steps of the records, without the partitions that have to wait for a newer schema."""

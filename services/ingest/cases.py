@@ -62,7 +62,7 @@ class Manifests(Worker):
             return
         data = self._store.get(seen.bucket, seen.key, info.etag, _MANIFEST_BYTES)
         try:
-            manifest = read_manifest(data, seen.key, self._layouts, self._zone, self._day)
+            manifest = read_manifest(data, seen.key, self._layouts, self._zone, self._day, step.lives)
         except UnreadableManifest as error:
             raise BadRecord("unreadable_manifest", str(error)) from error
         revision = seen.event_time_ms if before is None else max(before.revision + 1, seen.event_time_ms)

@@ -164,6 +164,35 @@ def test_who_has_lost_its_partitions_can_commit_nothing(log_factory: LogFactory,
     assert (values(log), new.note(0)) == ([], "")
 
 
+def test_what_went_and_came_back_within_a_turn_cannot_be_committed(log_factory: LogFactory) -> None:
+    if log_factory.place.startswith("embedded"):
+        pytest.skip("an embedded member gives nothing up within a turn")
+    log = log_factory()
+    write(log, "a", "b")
+    old = log.join(reads(slot="b"))
+    records = take(old, 2)
+    other = log_factory().join(reads(slot="a"))
+
+    def other_has_gone_on() -> bool:
+        old.heartbeat()
+        received = other.receive(1, 0.02).records
+        if received:
+            other.commit(Commit(after(received), [Outgoing("output", b"key", b"by the other")]))
+        return bool(received)
+
+    def old_has_it_again() -> bool:
+        old.heartbeat()
+        return 0 in old.partitions
+
+    until(other_has_gone_on)
+    other.leave()
+    until(old_has_it_again)
+    with pytest.raises(PartitionsLost):
+        old.commit(Commit(after(records), [Outgoing("output", b"key", b"stale")]))
+    assert values(log) == ["by the other"]
+    assert values(take(old, 1)) == ["b"]
+
+
 def test_who_was_replaced_in_its_slot_learns_it_when_it_receives_or_waits(log: Log) -> None:
     old = log.join(reads())
     settle({old: {0, 1}})

@@ -119,7 +119,8 @@ class KafkaMember:
         touched = {partition for _, partition in commit.positions} | {change.partition for change in commit.changes}
         touched |= set(commit.notes)
         touched = touched or set(self._owned.partitions)
-        lost = sorted(touched - self._owned.partitions.keys())
+        # Lost and not told yet: it may be ours again already, but another member may have gone on with it in between.
+        lost = sorted((touched - self._owned.partitions.keys()) | (touched & self._lost))
         if lost or not touched or self._session is None:
             raise PartitionsLost(
                 f"partitions {lost or 'all'} of the group {self._subscription.group} belong to another member now"

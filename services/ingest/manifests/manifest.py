@@ -7,7 +7,7 @@ row never stops the others; only a file in which no row can be read is an `Unrea
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
@@ -19,6 +19,8 @@ from services.ingest.manifests.tables import Row, Table, UnreadableTable, read_t
 
 __all__ = ["Manifest", "ManifestOrder", "Rejected", "Skipped", "UnreadableManifest", "as_json", "read_manifest"]
 
+#: After so many rows it is told that reading goes on.
+_TELLING_ROWS = 1_000
 #: A day in a file's name: year first or day first, with one kind of separator or none.
 _YEAR_FIRST = re.compile(r"(?<!\d)(?P<year>20\d\d)(?P<s>[-_.]?)(?P<month>\d\d)(?P=s)(?P<day>\d\d)(?!\d)", re.ASCII)
 _DAY_FIRST = re.compile(r"(?<!\d)(?P<day>\d\d)(?P<s>[-_.]?)(?P<month>\d\d)(?P=s)(?P<year>20\d\d)(?!\d)", re.ASCII)
@@ -46,7 +48,14 @@ class Manifest:
     rejected: tuple[Rejected, ...]
 
 
-def read_manifest(data: bytes, key: str, layouts: Layouts, zone: ZoneInfo, day: date | None = None) -> Manifest:
+def read_manifest(
+    data: bytes,
+    key: str,
+    layouts: Layouts,
+    zone: ZoneInfo,
+    day: date | None = None,
+    lives: Callable[[], None] = lambda: None,
+) -> Manifest:
     """Reads a manifest (domain.md, Manifests).
 
     Args:
@@ -55,6 +64,7 @@ def read_manifest(data: bytes, key: str, layouts: Layouts, zone: ZoneInfo, day: 
         layouts: the operator's layouts.
         zone: the operator's time zone.
         day: the processed day; without it the day in the name, else the day on which most rows were suspended.
+        lives: called now and then, for a manifest of a million rows takes a minute.
 
     Raises:
         UnreadableManifest: no layout is for this name, it is no table, or a needed column is missing or stands twice.
@@ -65,9 +75,9 @@ def read_manifest(data: bytes, key: str, layouts: Layouts, zone: ZoneInfo, day: 
         known = ", ".join(layout.file_name for layout in layouts.layouts)
         raise UnreadableManifest(key, f"no layout is for this name; expected one that contains: {known}")
     try:
-        reader, rows = _open(data, key, layout, layouts, zone)
+        reader, rows = _open(data, key, layout, layouts, zone, lives)
         if day is None:
-            day = _day_in(name) or _day_of_most(*_open(data, key, layout, layouts, zone))
+            day = _day_in(name) or _day_of_most(*_open(data, key, layout, layouts, zone, lives))
         results = [reader.read(row, day) for row in rows]
     except UnreadableTable as error:
         raise UnreadableManifest(key, str(error)) from error
@@ -111,7 +121,9 @@ def as_json(manifest: Manifest, file: str, zone: ZoneInfo) -> dict[str, object]:
     }
 
 
-def _open(data: bytes, key: str, layout: Layout, layouts: Layouts, zone: ZoneInfo) -> tuple[RowReader, Iterator[Row]]:
+def _open(
+    data: bytes, key: str, layout: Layout, layouts: Layouts, zone: ZoneInfo, lives: Callable[[], None]
+) -> tuple[RowReader, Iterator[Row]]:
     wanted = [heading for heading in layout.columns.model_dump().values() if heading] + list(layout.recyclage)
     table = read_table(data, wanted, workbook=key.lower().endswith(".xlsx"))
     positions = _positions(table, key, layout, wanted)
@@ -124,7 +136,14 @@ def _open(data: bytes, key: str, layout: Layout, layouts: Layouts, zone: ZoneInf
         outcomes=layout.outcomes(),
         statuses=frozenset(folded(status) for status in layout.statuses),
     )
-    return reader, table.rows
+    return reader, _telling(table.rows, lives)
+
+
+def _telling(rows: Iterable[Row], lives: Callable[[], None]) -> Iterator[Row]:
+    for count, row in enumerate(rows):
+        if count % _TELLING_ROWS == 0:
+            lives()
+        yield row
 
 
 def _positions(table: Table, key: str, layout: Layout, wanted: list[str]) -> dict[str, int]:

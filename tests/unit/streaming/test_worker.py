@@ -13,6 +13,7 @@ from ringtrue.streaming.port import Member, Outgoing, Subscription
 from ringtrue.streaming.step import Step
 from ringtrue.streaming.topics import RECORDINGS_NOTIFICATIONS
 from ringtrue.streaming.trace import trace_id
+from ringtrue.telemetry import Health
 from tests.unit.streaming.tiny import (
     CODEC,
     IN,
@@ -183,6 +184,22 @@ def test_a_checkpoint_does_not_pass_over_the_records_before_its_own(log: Embedde
     run(worker, log=log)
     assert set(names(log)) == {"a", "b", "c"}, "the answer to a record before the checkpoint was lost"
     assert names(log).count("a") == 1
+
+
+def test_a_long_turn_says_in_its_midst_that_it_goes_on(log: EmbeddedLog) -> None:
+    health = Health("tiny-copy")
+    alive = list[bool]()
+
+    class Long(Tiny):
+        def handle(self, step: Step) -> None:
+            health.turned_at -= 1_000
+            alive.append(health.alive)
+            step.lives()
+            alive.append(health.alive)
+
+    feed(log, "a")
+    run(Long(), log=log, health=health)
+    assert alive == [False, True]
 
 
 def test_a_worker_that_keeps_its_own_positions_reads_again_what_it_has_not_kept(log: EmbeddedLog) -> None:
