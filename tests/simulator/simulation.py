@@ -187,7 +187,7 @@ class Simulation:
         ended = "stopped"
         try:
             log = self._log(self._folder / slot)
-            health = Health(self._worker.name)
+            health = Health(self._worker.name, turned_at=self._baton.now())
             Loop(self._worker(compute), log, slot=slot, stop=one.stop, health=health).run()
             log.close()
         except Killed:

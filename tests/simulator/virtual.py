@@ -10,6 +10,7 @@ from unittest import mock
 
 import structlog
 
+from ringtrue import telemetry
 from ringtrue.streaming import quarantine, worker
 from tests.simulator.schedule import Baton
 
@@ -44,10 +45,12 @@ def virtual_loop(baton: Baton, rng: random.Random) -> Iterator[None]:
     chance = SimpleNamespace(uniform=rng.uniform)
     with (
         mock.patch.object(worker, "time", clock),
+        mock.patch.object(telemetry, "time", clock),
         mock.patch.object(worker, "random", chance),
         mock.patch.object(worker, "now_ms", baton.now_ms),
         # As they are in a service, whatever other tests have made of them: a run depends on its seed alone.
         mock.patch.multiple(worker, _WAIT_S=0.5, _TIMERS_EVERY_S=1.0, _BACK_OFF_S=(0.2, 30.0)),
+        mock.patch.object(quarantine, "time", clock),
         mock.patch.object(quarantine, "now_ms", baton.now_ms),
         mock.patch.object(quarantine, "_ALONE", _EachAlone()),
         # So many deaths are nobody's fault here: no record shall be refused for them.
