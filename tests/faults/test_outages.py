@@ -2,11 +2,20 @@
 
 import json
 import signal
+import threading
 import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ringtrue.settings import KafkaSettings, LogSettings
+from ringtrue.streaming.kafka.log import KafkaLog
+from ringtrue.streaming.port import LogAway, Outgoing, Subscription
+from ringtrue.streaming.topics import Topic
 from tests.faults.broker import Broker
 from tests.faults.conftest import Row
 from tests.faults.pipeline import Pipeline, calls
@@ -14,7 +23,8 @@ from tests.faults.process import Child, Fault
 
 pytestmark = [pytest.mark.servers, pytest.mark.whole]
 
-_OUTAGE_S = 10.0
+_OUTAGE_S = 12.0
+_MEMBERS = 12
 
 
 @pytest.mark.parametrize("how", ["held", "killed"])
@@ -54,6 +64,41 @@ def test_an_outage_with_backlog_expires_nothing_and_refuses_nothing(
         f"not ready after {noticed_s:.1f} s ({reasons[0][5:60]}...), no process ended, state read {restores} times; "
         f"{pipeline.seen()}"
     )
+
+
+def test_members_with_nothing_to_read_go_on_after_the_broker_was_held(
+    own_broker: Broker, tmp_path: Path, row: Row
+) -> None:
+    row("12 outage: idle members", f"the broker held for {_OUTAGE_S:.0f} s while {_MEMBERS} members join or are idle")
+    own_broker.up()
+    settings = KafkaSettings(bootstrap_servers=own_broker.bootstrap, topic_prefix=f"faults-{uuid.uuid4().hex[:10]}.")
+    log = KafkaLog(settings, LogSettings(partitions=2), tmp_path)
+    log.create_topics([Topic("input")])
+    given_up = threading.Event()
+
+    def reads_one(number: int) -> None:
+        member = log.join(Subscription(f"group-{number}", "0", ("input",), None))
+        while not given_up.is_set():
+            with suppress(LogAway):
+                if member.receive(1, 0.5).records:
+                    break
+                continue
+            given_up.wait(0.2)
+        member.leave()
+
+    with ThreadPoolExecutor(_MEMBERS) as threads:
+        reading = [threads.submit(reads_one, number) for number in range(_MEMBERS)]
+        time.sleep(1.0)
+        own_broker.stop()
+        time.sleep(_OUTAGE_S)
+        own_broker.wake()
+        log.append([Outgoing("input", b"key", b"value")])
+        began = time.monotonic()
+        _, waiting = wait(reading, 60.0)
+        given_up.set()
+    log.close()
+    assert not waiting
+    row.saw(f"each had read what was written after it within {time.monotonic() - began:.1f} s")
 
 
 def test_a_broker_killed_before_it_is_asked_to_commit_leaves_the_turn_undone_or_done(

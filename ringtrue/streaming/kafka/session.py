@@ -114,7 +114,9 @@ class Session:
         """Raises `LogAway` while no broker answers, so that the service says that it is not ready."""
         if self._brokers_away:
             try:
-                self.consumer.list_topics(timeout=_LOOK_S)
+                # Not through the consumer: after a broker had stalled, its connection was never made anew for this, and
+                # a member that waits for an answer takes nothing that would need it.
+                self._cluster.admin.list_topics(timeout=_LOOK_S)
             except KafkaException as exception:
                 raise LogAway(f"{self._settings.bootstrap_servers}: {self._brokers_away}") from exception
             self._brokers_away = ""
