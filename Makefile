@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test faults check lint types install servers servers-down clean
+.PHONY: demo test faults hostile check lint types install servers servers-down clean
 
 demo: install
 	$(BIN)/ringtrue demo
@@ -14,6 +14,10 @@ test: install check
 # The whole fault list on a real broker, with a table of what was injected and what was seen. Takes its time.
 faults: install
 	PYTHON=$(BIN)/python RINGTRUE_TEST_REQUIRE_SERVERS=1 deploy/local/with-servers $(BIN)/pytest tests/faults --faults all
+
+# Every hostile file under the limits of production, with a table of how it ended, and 10,000 damaged recordings.
+hostile: install
+	$(BIN)/pytest tests/hostile --hostile all
 
 check: lint types
 

@@ -166,7 +166,7 @@ def write_bad_input() -> None:
     write_sidecar(BUCKET, "ivr-000113.ogg", "0600000007", "12:25:40", datetime.fromisoformat("2026-11-18T12:26:31"))
     note = "Appel non enregistré : panne de l'enregistreur, voir le ticket du jour.\n"
     _write(BUCKET / DAY / "0600000009_20261118-101500.wav", note.encode())
-    _write(BUCKET / DAY / "ivr-000114.amr", b"#!AMR\n" + bytes(32))
+    _write(BUCKET / DAY / "ivr-000114.dss", b"\x02dss" + bytes(34))
 
 
 def _encoded(sound: Sound, codec: str) -> bytes:

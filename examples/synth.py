@@ -48,18 +48,29 @@ def tone(
     return np.asarray(sound * 10 ** (level_dbfs / 20) / len(frequencies_hz))
 
 
+def modulated(hertz: float, by_hz: float, ms: float, level_dbfs: float = -15.0, rate_hz: int = RATE_HZ) -> Sound:
+    """A sine whose level swings `by_hz` times a second, by 90 %, as Asterisk makes it."""
+    sound = tone([hertz], ms, level_dbfs, rate_hz)
+    return np.asarray(sound * (1 + 0.9 * np.sin(2 * np.pi * by_hz * np.arange(len(sound)) / rate_hz)) / 1.9)
+
+
 def cadenced(
     frequencies_hz: Sequence[float],
     cadence_ms: Sequence[float],
     cycles: int,
     level_dbfs: float = -15.0,
     rate_hz: int = RATE_HZ,
+    modulation_hz: float = 0.0,
 ) -> Sound:
     """A tone that comes and goes: sound and pause in turn, `cycles` times; the last pause included."""
-    parts = [
-        tone(frequencies_hz, ms, level_dbfs, rate_hz) if index % 2 == 0 else silence(ms, rate_hz)
-        for index, ms in enumerate(cadence_ms)
-    ]
+    parts = []
+    for index, ms in enumerate(cadence_ms):
+        if index % 2:
+            parts.append(silence(ms, rate_hz))
+        elif modulation_hz:
+            parts.append(modulated(frequencies_hz[0], modulation_hz, ms, level_dbfs, rate_hz))
+        else:
+            parts.append(tone(frequencies_hz, ms, level_dbfs, rate_hz))
     return np.concatenate([*parts * cycles, np.zeros(0)])
 
 
@@ -67,6 +78,7 @@ def ringback(
     rings: int,
     country: str = "MA",
     *,
+    spec: ToneSpec | None = None,
     cadence_ms: Sequence[float] | None = None,
     level_dbfs: float = -15.0,
     rate_hz: int = RATE_HZ,
@@ -79,17 +91,18 @@ def ringback(
     Args:
         rings: How many rings sound, whole or cut.
         country: Whose tone plan.
-        cadence_ms: Another cadence than the plan's first.
+        spec: Another ringing tone of the country than its usual one.
+        cadence_ms: Another cadence than the tone's first.
         level_dbfs: Peak level.
         rate_hz: Sampling rate.
         first_heard: What part of the first ring is heard; less than 1 when the recording starts during it.
         last_heard: What part of the last ring is heard; less than 1 when it is answered, and then no pause follows.
         detune: A factor on the frequencies.
     """
-    spec = tone_plan(country).ring
+    spec = spec or tone_plan(country).ring
     cadence = cadence_ms or spec.cadences_ms[0]
     frequencies = [hertz * detune for hertz in spec.frequencies_hz]
-    sound = cadenced(frequencies, cadence, rings, level_dbfs, rate_hz)
+    sound = cadenced(frequencies, cadence, rings, level_dbfs, rate_hz, spec.modulation_hz * detune)
     ring_ms, pause_ms = sum(cadence[:-1]), cadence[-1]
     if last_heard < 1:
         cut = round((pause_ms + ring_ms * (1 - last_heard)) * rate_hz / 1000)
@@ -108,6 +121,12 @@ def not_ringing(
 def beep(hertz: float = 620.0, ms: float = 300.0, level_dbfs: float = -15.0, rate_hz: int = RATE_HZ) -> Sound:
     """A voicemail or network tone."""
     return tone([hertz], ms, level_dbfs, rate_hz)
+
+
+def special_information(level_dbfs: float = -15.0, rate_hz: int = RATE_HZ) -> Sound:
+    """The three rising tones before "the number you have dialled", and their pause."""
+    tones = [tone([hertz], 330, level_dbfs, rate_hz) for hertz in (950, 1400, 1800)]
+    return np.concatenate([*tones, silence(1_000, rate_hz)])
 
 
 def dtmf(digits: str, level_dbfs: float = -12.0, rate_hz: int = RATE_HZ) -> Sound:

@@ -112,13 +112,19 @@ class IngestSettings(_Group):
     """How recordings are found, read and cut.
 
     `reconcile_every_s` is how often the service lists its bucket for what no notification announced, 0 for never;
-    objects younger than `reconcile_skip_s` are left to their notifications.
+    objects younger than `reconcile_skip_s` are left to their notifications. `decode_*` bound what one file may cost the
+    process that decodes it; `raw_encoding` is what files without any header hold, for those named `.raw`, `.al`,
+    `.alaw`, `.ul` or `.ulaw` (8 kHz, mono).
     """
 
     file_name_pattern: str = ""
     manifest_day: str = ""
     layouts: Path | None = None
     max_hours: Annotated[float, Field(gt=0, le=24)] = 4.0
+    decode_cpu_s: Annotated[int, Field(ge=1)] = 120
+    decode_wall_s: Annotated[float, Field(gt=0)] = 240.0
+    decode_memory_mb: Annotated[int, Field(ge=256)] = 1_024
+    raw_encoding: Literal["", "alaw", "mulaw"] = ""
     decoders: Annotated[int, Field(ge=1, le=64)] = 2
     scan_every_s: Annotated[float, Field(gt=0)] = 5.0
     settle_age_s: Annotated[float, Field(ge=0)] = 2.0

@@ -1,6 +1,6 @@
 """The messages between services, as frozen dataclasses that mirror the Avro schemas in `schemas/`."""
 
-from ringtrue.messages.audio import Answer, Failure, Heard, Ring, Span, Tone, Word
+from ringtrue.messages.audio import Answer, ChannelSound, Failure, Heard, Ring, Span, Tone, Word
 from ringtrue.messages.base import REGISTRY, message
 from ringtrue.messages.calls import (
     CallClassified,
@@ -42,6 +42,7 @@ __all__ = [
     "CallRequested",
     "CallTranscribed",
     "CallWanted",
+    "ChannelSound",
     "CoverageMark",
     "DeadLetter",
     "Evidence",

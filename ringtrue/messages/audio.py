@@ -46,6 +46,20 @@ class Failure:
 
 
 @message
+class ChannelSound:
+    """How one channel of a recording sounds."""
+
+    channel: int
+    speech_ms: int
+    peak_dbfs: float
+    speech_dbfs: float | None = None
+    noise_dbfs: float | None = None
+    snr_db: float | None = None
+    clipped_share: float
+    bandwidth_hz: int | None = None
+
+
+@message
 class Heard:
     """What tone analysis and voice activity detection found in a recording."""
 
@@ -61,6 +75,11 @@ class Heard:
     tones: tuple[Tone, ...]
     speech_ms: int
     warnings: tuple[str, ...]
+    country: str | None = None
+    layout: str | None = None
+    called_channel: int | None = None
+    swapped: bool | None = None
+    sounds: tuple[ChannelSound, ...] = ()
 
 
 @message

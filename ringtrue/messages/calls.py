@@ -100,6 +100,7 @@ class CallRequested:
     key: str
     etag: str
     size: int
+    agent_channel: int | None = None
     event_time_ms: int
 
 

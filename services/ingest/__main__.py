@@ -33,7 +33,7 @@ def _workers(context: Context) -> list[Worker]:
             store,
             context.log,
             HearingSettings(country=settings.country),
-            DecodeLimits(max_seconds=ingest.max_hours * 3600),
+            DecodeLimits.of(ingest),
             decoders=ingest.decoders,
             max_backlog_s=ingest.max_backlog_h * 3600,
         ),

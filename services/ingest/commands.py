@@ -36,20 +36,41 @@ app.add_typer(orders, name="orders")
 
 @app.command("inspect")
 def inspect(
-    files: Annotated[list[Path], typer.Argument(help="Recordings: WAV, FLAC, OGG, Opus or MP3.")],
-    country: Annotated[str, typer.Option(help="Country of the tone plan; default RINGTRUE_COUNTRY.")] = "",
+    files: Annotated[list[Path], typer.Argument(help="Recordings, in any format that ingest reads.")],
+    country: Annotated[
+        str, typer.Option(help="Code of the tone plan, or auto to recognise it; default RINGTRUE_COUNTRY.")
+    ] = "",
     as_lines: Annotated[bool, typer.Option("--json", help="One JSON line per file on standard output.")] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="OUT.png",
+            help="Draw a picture: waveform, spectrogram, and what was found. Of several files: OUT-1.png, OUT-2.png "
+            "and so on, in their order. Needs the extra `plot`.",
+        ),
+    ] = None,
+    listen_at: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help="Write the ten seconds around second N, with all channels, as NAME-at-Ns.wav into the current folder, "
+            "and say so; of several files with a number more. Nothing is played.",
+        ),
+    ] = None,
 ) -> None:
     """Shows the rings, tones, speech, channels and segments of recordings.
 
-    Exit code 1: a file could not be decoded; the message says why.
+    Files are read side by side over the cores and shown in the order in which they are named.
+
+    Exit code 1: a file could not be used; the message (or the line's `error`) says why, and the others are shown.
     """
-    from services.ingest.inspection import inspect_files  # the models behind it take a second to import
+    from services.ingest.inspection.command import inspect_files  # the models behind it take a second to import
 
     settings = load_settings()
     if country:
         settings = settings.model_copy(update={"country": country})
-    sys.exit(1 if inspect_files(files, settings, as_lines=as_lines) else 0)
+    sys.exit(1 if inspect_files(files, settings, as_lines=as_lines, plot=plot, listen_at_s=listen_at) else 0)
 
 
 @app.command("reconcile")

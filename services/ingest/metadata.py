@@ -19,7 +19,9 @@ from ringtrue.errors import Misconfigured
 #: Field names of a sidecar, which object metadata shares (`x-amz-meta-numero_client`).
 EXTERNAL_ID, CLIENT, AGENT = "CALL_ID", "NUMERO_CLIENT", "NUMERO_TECHNICIEN"
 START, END, BRANCH = "DATE_DEBUT", "DATE_FIN", "BRANCHE"
-FIELDS = (EXTERNAL_ID, CLIENT, AGENT, START, END, BRANCH)
+#: Which channel of a stereo recording is the technician's: 1 (left) or 2. Recorders that do not know leave it out.
+AGENT_CHANNEL = "CANAL_TECHNICIEN"
+FIELDS = (EXTERNAL_ID, CLIENT, AGENT, START, END, BRANCH, AGENT_CHANNEL)
 
 BRANCHES = frozenset({"ADSL_SAV", "FTTH_VULA_SAV", "ADSL_INSTALL", "FTTH_VULA_INSTALL"})
 
@@ -39,7 +41,10 @@ class BrokenSidecar(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class CallMetadata:
-    """What a call's metadata came to; None where no source knows. Without `client_number` a call is unassigned."""
+    """What a call's metadata came to; None where no source knows. Without `client_number` a call is unassigned.
+
+    `agent_channel` counts from 0.
+    """
 
     client_number: str | None = None
     agent_number: str | None = None
@@ -47,6 +52,7 @@ class CallMetadata:
     branch: str | None = None
     started_at_ms: int | None = None
     ended_at_ms: int | None = None
+    agent_channel: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +150,7 @@ def merge(sources: Mapping[str, Mapping[str, str]], zone: ZoneInfo, branches: fr
         branch=first(BRANCH, branch, f"one of {', '.join(sorted(branches))}"),
         started_at_ms=first(START, moment, a_time),
         ended_at_ms=first(END, moment, a_time),
+        agent_channel=first(AGENT_CHANNEL, {"1": 0, "2": 1}.get, "1 or 2"),
     )
     return Merged(metadata, tuple(warnings))
 

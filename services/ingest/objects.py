@@ -14,7 +14,13 @@ from urllib.parse import unquote_plus
 from ringtrue import times
 from ringtrue.messages import ObjectSeen
 
-AUDIO_SUFFIXES = (".ogg", ".wav", ".mp3", ".flac", ".opus")
+#: Recordings without any header: A-law or mu-law, which of them is a setting (`RINGTRUE_INGEST__RAW_ENCODING`).
+RAW_SUFFIXES = (".raw", ".al", ".alaw", ".ul", ".ulaw")
+AUDIO_SUFFIXES = (
+    *(".ogg", ".wav", ".mp3", ".flac", ".opus", ".m4a", ".mp4", ".aac", ".webm", ".mka", ".amr", ".3gp", ".wma"),
+    *(".aif", ".aiff", ".au"),
+    *RAW_SUFFIXES,
+)
 SIDECAR_SUFFIXES = (".json",)
 MANIFEST_SUFFIXES = (".csv", ".xlsx")
 

@@ -24,7 +24,7 @@ from ringtrue.streaming.step import Step
 from ringtrue.streaming.topics import CALLS_REGISTERED, CALLS_REQUESTED, READ_BY, state_of
 from ringtrue.streaming.worker import Worker
 from ringtrue.telemetry import DROPPED, RECOVERED
-from services.ingest.metadata import BrokenSidecar, from_key, from_user_metadata, merge, read_sidecar
+from services.ingest.metadata import BrokenSidecar, Merged, from_key, from_user_metadata, merge, read_sidecar
 from services.ingest.objects import AUDIO_SUFFIXES, MANIFEST_SUFFIXES, SIDECAR_SUFFIXES
 from services.ingest.state import RegisteredCall
 
@@ -199,12 +199,7 @@ class Register(Worker):
         *,
         requested: bool,
     ) -> CallRegistered:
-        sources = {
-            "the sidecar": sidecar,
-            "the object's metadata": from_user_metadata(info.metadata),
-            "the file name": from_key(info.key, self._file_names),
-        }
-        merged = merge(sources, self._zone)
+        merged = self._merged(info.key, sidecar, info.metadata)
         known = merged.metadata
         return CallRegistered(
             call_id=call_id,
@@ -226,6 +221,14 @@ class Register(Worker):
             event_time_ms=step.now_ms,
         )
 
+    def _merged(self, key: str, sidecar: dict[str, str], metadata: dict[str, str]) -> Merged:
+        sources = {
+            "the sidecar": sidecar,
+            "the object's metadata": from_user_metadata(metadata),
+            "the file name": from_key(key, self._file_names),
+        }
+        return merge(sources, self._zone)
+
     def _publish(self, step: Step, old: RegisteredCall | None, new: RegisteredCall, *, request: bool) -> None:
         latest = new.latest
         known_ms = latest.started_at_ms or (old and old.hour_ms) or latest.run
@@ -236,6 +239,7 @@ class Register(Worker):
         step.put(_call(latest.call_id), replace(new, hour_ms=hour_ms))
         step.send(CALLS_REGISTERED, latest.call_id, latest)
         if request:
+            known = self._merged(latest.key, new.sidecar, new.metadata).metadata
             step.send(
                 CALLS_REQUESTED,
                 latest.call_id,
@@ -247,6 +251,7 @@ class Register(Worker):
                     key=latest.key,
                     etag=latest.etag,
                     size=latest.size,
+                    agent_channel=known.agent_channel,
                     event_time_ms=step.now_ms,
                 ),
             )

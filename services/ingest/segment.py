@@ -103,8 +103,10 @@ class Segment(Worker):
         fetched = list[tuple[Step, bytes]]()
         for step in steps:
             step.attempt(lambda step: fetched.append((step, self._fetch(step))), self.refused)
+        decoded = self._decoded(fetched)
+        fetched.clear()  # a long call's file and its samples together would be too much
         batch = list[tuple[Step, Recording]]()
-        for step, recording in self._decoded(fetched):
+        for step, recording in decoded:
             if batch and sum(one.duration_ms for _, one in batch) + recording.duration_ms > _BATCH_S * 1000:
                 self._hear(batch)
                 batch = []
@@ -132,7 +134,12 @@ class Segment(Worker):
     def _hear(self, batch: Sequence[tuple[Step, Recording]]) -> None:
         if self._detector is None:
             raise RuntimeError("no speech detector: start() comes first")
-        hearings = hear_many([recording for _, recording in batch], self._settings, self._detector)
+        hearings = hear_many(
+            [recording for _, recording in batch],
+            self._settings,
+            self._detector,
+            [step.message.agent_channel for step, _ in batch],
+        )
         for (step, recording), hearing in zip(batch, hearings, strict=True):
             AUDIO.labels(self.name).inc(recording.duration_ms / 1000)
             step.attempt(partial(self._send, hearing), self.refused)
@@ -150,8 +157,9 @@ class Segment(Worker):
         step.send(CALLS_HEARD, asked.call_id, heard)
         waiting = 0
         for part in hearing.parts:
-            step.send(SEGMENTS_AUDIO, asked.call_id, _segment(asked, part, hearing.rate_hz, step.now_ms))
-            waiting += len(part.flac)
+            segment = _segment(asked, part, step.now_ms)
+            step.send(SEGMENTS_AUDIO, asked.call_id, segment)
+            waiting += len(segment.flac)
             if waiting > _CHUNK_BYTES:
                 step.checkpoint()
                 waiting = 0
@@ -187,7 +195,7 @@ def _by_size(steps: Sequence[Step]) -> Iterator[list[Step]]:
     yield group
 
 
-def _segment(asked: CallRequested, part: Part, rate_hz: int, now_ms: int) -> SegmentAudio:
+def _segment(asked: CallRequested, part: Part, now_ms: int) -> SegmentAudio:
     return SegmentAudio(
         call_id=asked.call_id,
         run=asked.run,
@@ -197,7 +205,7 @@ def _segment(asked: CallRequested, part: Part, rate_hz: int, now_ms: int) -> Seg
         start_ms=part.start_ms,
         end_ms=part.end_ms,
         overlap_ms=part.overlap_ms,
-        rate_hz=rate_hz,
+        rate_hz=part.rate_hz,
         flac=part.flac,
         event_time_ms=now_ms,
     )

@@ -1,22 +1,27 @@
 """From the bytes of an object to samples, or to a sentence that says why not.
 
-`decode` decides the container by its magic bytes (`containers`), lets libsndfile read it from memory block by block,
-stops at the bounds whatever the header claims, and gives 16-bit samples at 8 or 16 kHz, one array per channel. It
-trusts no length in a header: those only tell whether more was promised than came. Untrusted files are decoded in a
-child process: see `decoder_process`.
+`decode` decides the container by its magic bytes (`containers`), has it read from memory block by block (`sndfile`, and
+`pyav` for what libsndfile does not read), stops at the bounds whatever the header claims, and gives 16-bit samples at 8
+or 16 kHz, one array per channel. It trusts no length in a header: those only tell whether more was promised than came.
+Untrusted files are decoded in a child process: see `decoder_process`.
 """
 
-import io
-from collections.abc import Iterator
+import contextlib
+import mmap
+import os
+import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO, Literal
 
 import numpy as np
-import numpy.typing as npt
-import soundfile
 
 from ringtrue.errors import BadRecord
-from services.ingest.audio import containers
+from ringtrue.settings import IngestSettings
+from services.ingest.audio import containers, pyav, sndfile
 from services.ingest.audio.resample import Resampler, Samples
+from services.ingest.audio.sound import Block, Damaged, Sound, Unreadable
+from services.ingest.objects import RAW_SUFFIXES
 
 #: The rates at which audio goes on; every other rate becomes the last of them.
 SEGMENT_RATES_HZ = (8_000, 16_000)
@@ -31,17 +36,18 @@ WARNINGS = {
     "not_finite": "samples that are no numbers were taken as silence",
 }
 
-# Frames per read. libsndfile gives nothing of the block in which a FLAC file breaks off, so blocks are short.
-_BLOCK_FRAMES = 4_096
-#: From here on an MP3 frame holds 1,152 samples, below it 576.
-_LOWEST_MPEG1_HZ = 32_000
-_LIBSNDFILE_FORMATS = {
-    "wav": ("WAV", "WAVEX"),
-    "rf64": ("RF64",),
-    "flac": ("FLAC",),
-    "ogg": ("OGG",),
-    "mp3": ("MP3",),
-}
+#: Of samples that are no numbers a glitch may have a few; with more, what is left is not the recording.
+_MOST_NOT_FINITE = 0.05
+
+#: With less than this before it breaks off a file is no recording: text behind AMR's magic bytes makes 20 ms of sound,
+#: and AAC begins with 128 ms of nothing.
+_LEAST_OF_BROKEN_S = 0.25
+
+#: No codec for speech goes below this (Codec 2 at 700 bit/s takes 88); only digital silence takes less, in FLAC.
+_LEAST_BYTES_PER_S = 80
+
+#: Takes the next samples of a channel, as bytes.
+Sink = Callable[[bytes], object]
 
 
 class Undecodable(BadRecord):
@@ -54,17 +60,53 @@ class Undecodable(BadRecord):
 
 @dataclass(frozen=True, slots=True)
 class DecodeLimits:
-    """What one file may cost. Seconds of sound and rates bound every decoding, the rest that in a child process."""
+    """What one file may be, and what it may cost.
+
+    Seconds of sound, rates and channels bound every decoding; CPU time, wall time and memory (address space beside the
+    interpreter's) bound that in a child process. `raw_encoding` is what files without a header hold (`RAW_SUFFIXES`),
+    empty when there are none.
+    """
 
     max_seconds: float = 4 * 3600.0
     min_rate_hz: int = 4_000
     max_rate_hz: int = 192_000
-    cpu_seconds: int = 60
+    max_channels: int = 8
+    cpu_seconds: int = 120
     wall_seconds: float = 240.0
-    memory_mb: int = 2_560
+    memory_mb: int = 1_024
+    raw_encoding: Literal["", "alaw", "mulaw"] = ""
+
+    @classmethod
+    def of(cls, settings: IngestSettings) -> "DecodeLimits":
+        """The limits that are set."""
+        return cls(
+            max_seconds=settings.max_hours * 3600,
+            cpu_seconds=settings.decode_cpu_s,
+            wall_seconds=settings.decode_wall_s,
+            memory_mb=settings.decode_memory_mb,
+            raw_encoding=settings.raw_encoding,
+        )
 
 
 DEFAULT_LIMITS = DecodeLimits()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known of a decoded file beside its samples; see `Recording`."""
+
+    used_channels: int
+    rate_hz: int
+    source_rate_hz: int
+    source_channels: int
+    codec: str
+    warnings: tuple[str, ...]
+
+    def recording(self, channels: Sequence[Samples]) -> "Recording":
+        """The recording, with its samples."""
+        return Recording(
+            tuple(channels), self.rate_hz, self.source_rate_hz, self.source_channels, self.codec, self.warnings
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,147 +130,176 @@ class Recording:
         return len(self.channels[0]) * 1000 // self.rate_hz
 
 
-class _Stream(soundfile.SoundFile):  # type: ignore[misc]  # soundfile comes without types
-    """A file that is read on and on. soundfile seeks after each read of a seekable file, which breaks MP3's sound."""
-
-    def seekable(self) -> bool:
-        return False
-
-
 def decode(data: bytes, name: str, limits: DecodeLimits = DEFAULT_LIMITS) -> Recording:
-    """Decodes one file held in memory. `name` only appears in messages.
+    """Decodes one file held in memory. `name` appears in messages, and its suffix tells a headerless file.
 
     Raises:
         Undecodable: There is no usable audio in it; never returns a recording without samples.
     """
-    container = _container(data, name)
+    # A bytearray grows in place, where joining a list of blocks would need twice the memory.
+    buffers = [bytearray() for _ in range(MAX_CHANNELS)]
+    with tempfile.TemporaryFile() as file:
+        file.write(data)
+        file.flush()
+        facts = decode_into([buffer.extend for buffer in buffers], file, name, limits)
+    return facts.recording([np.frombuffer(buffer, np.int16) for buffer in buffers[: facts.used_channels]])
+
+
+def decode_into(sinks: Sequence[Sink], file: BinaryIO, name: str, limits: DecodeLimits) -> Facts:
+    """Decodes one file, piece by piece into a sink for each channel.
+
+    Args:
+        sinks: `MAX_CHANNELS` of them; a mono file uses the first.
+        file: A file on disk, open for reading. It stays as it is.
+        name: See `decode`.
+        limits: What it may cost.
+
+    Raises:
+        Undecodable: There is no usable audio in it, whatever the sinks have got.
+    """
+    if not os.fstat(file.fileno()).st_size:
+        raise Undecodable("empty", f"{name}: the file is empty (0 bytes). Upload it again.")
+    # Private: what is repaired in a header stays in this process.
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY) as memory:
+        return _decode(sinks, memory, name, limits)
+
+
+def _decode(sinks: Sequence[Sink], memory: mmap.mmap, name: str, limits: DecodeLimits) -> Facts:
     warnings: list[str] = []
-    promised_more = False
+    container = _container(memory, name, limits)
+    promised_more = containers.ends_early(memory, container)
     if container in ("wav", "rf64"):
-        data, promised_more = _checked_wave(data, name, limits, warnings)
-    elif container == "ogg":
-        promised_more = containers.ogg_ends_early(data)
-    readable = containers.without_flac_frames(data) if container == "flac" else data
+        promised_more = _checked_wave(memory, name, limits, warnings)
+    elif container == "au" and containers.set_au_size(memory):
+        warnings.append("size_unset")
     try:
-        sound = _Stream(io.BytesIO(readable))
-    except soundfile.LibsndfileError as error:
+        if pyav.reads(memory, container):
+            sound = pyav.open_sound(memory, container)
+        else:
+            sound = sndfile.open_sound(memory, container, limits.raw_encoding)
+    except Unreadable as problem:
         if promised_more:
-            raise Undecodable("truncated", f"{name}: it is cut off before its first sound. {_ASK}") from error
-        why = "" if container == "mp3" else f" ({error.error_string.strip(' .')})"
-        raise Undecodable("bad_header", f"{name}: the {container} file cannot be read{why}. {_ASK}") from error
-    with sound:
-        if sound.format not in _LIBSNDFILE_FORMATS[container]:
-            raise Undecodable("bad_header", f"{name}: it begins like {container} but holds {sound.format}. {_ASK}")
-        _check_rate(sound.samplerate, name, limits)
-        channels, rate_hz, frames = _read(sound, name, limits, warnings)
-        declared = _declared_frames(sound, data, container)
-        promised_more = promised_more or frames < declared
-        if not frames:
-            if promised_more:
-                raise Undecodable("truncated", f"{name}: it is cut off before its first sound. {_ASK}")
-            raise Undecodable("no_samples", f"{name}: the {container} file holds no audio at all. {_ASK}")
-        if promised_more:
-            warnings = [*(warning for warning in warnings if warning != "damaged"), "truncated"]
-        if sound.channels > MAX_CHANNELS:
-            warnings.append("extra_channels")
-        return Recording(
-            channels,
-            rate_hz,
-            sound.samplerate,
-            sound.channels,
-            f"{container.upper()}/{sound.subtype}",
-            tuple(dict.fromkeys(warnings)),
-        )
+            raise _cut_off(name) from problem
+        raise Undecodable(problem.reason, f"{name}: {problem.why}. {_ASK}") from problem
+    _check_form(sound.rate_hz, sound.channels, name, limits)
+    if _says_too_long(sound, len(memory), limits):
+        raise _too_long(name, limits)
+    rate_hz, frames = _read(sound, sinks, name, limits, warnings)
+    promised_more = promised_more or frames < sound.declared_frames
+    if (promised_more or "damaged" in warnings) and frames < _LEAST_OF_BROKEN_S * sound.rate_hz:
+        raise _cut_off(name) if promised_more else _damaged(name)
+    if not frames:
+        raise Undecodable("no_samples", f"{name}: the {container} file holds no audio at all. {_ASK}")
+    if promised_more:
+        warnings = [*(warning for warning in warnings if warning != "damaged"), "truncated"]
+    if sound.channels > MAX_CHANNELS:
+        warnings.append("extra_channels")
+    return Facts(
+        min(sound.channels, MAX_CHANNELS),
+        rate_hz,
+        sound.rate_hz,
+        sound.channels,
+        f"{container.upper()}/{sound.codec}",
+        tuple(dict.fromkeys(warnings)),
+    )
 
 
 _ASK = "Fetch or export the recording again."
 
 
-def _container(data: bytes, name: str) -> str:
-    if not data:
-        raise Undecodable("empty", f"{name}: the file is empty (0 bytes). Upload it again.")
+def _cut_off(name: str) -> Undecodable:
+    return Undecodable("truncated", f"{name}: it is cut off before its first sound. {_ASK}")
+
+
+def _damaged(name: str) -> Undecodable:
+    return Undecodable("damaged", f"{name}: it is damaged before its first sound. {_ASK}")
+
+
+def _says_too_long(sound: Sound, size: int, limits: DecodeLimits) -> bool:
+    """Whether a file says that it is too long and has the bytes for it: then nothing need be decoded to know."""
+    seconds = sound.declared_frames / sound.rate_hz
+    return seconds > limits.max_seconds and size >= _LEAST_BYTES_PER_S * seconds
+
+
+def _too_long(name: str, limits: DecodeLimits) -> Undecodable:
+    return Undecodable(
+        "too_long",
+        f"{name}: it plays for more than {limits.max_seconds / 3600:g} hours. Split it, or raise the limit"
+        " (RINGTRUE_INGEST__MAX_HOURS).",
+    )
+
+
+def _container(data: mmap.mmap, name: str, limits: DecodeLimits) -> str:
     container = containers.container_of(data)
-    if container is None:
-        foreign = containers.foreign_format(data)
-        what = f"it is {foreign}, not a recording that can be read" if foreign else "it is in no known audio format"
-        code = "text" if foreign == "a text file" else "foreign_format" if foreign else "unknown_format"
-        raise Undecodable(code, f"{name}: {what}. Understood are {containers.UNDERSTOOD}.")
-    return container
+    if container is not None:
+        return container
+    foreign = containers.foreign_format(data)
+    # Silence in A-law looks like text.
+    if limits.raw_encoding and name.lower().endswith(RAW_SUFFIXES) and foreign in (None, "a text file"):
+        return "raw"
+    what = f"it is {foreign}, not a recording that can be read" if foreign else "it is in no known audio format"
+    code = "text" if foreign == "a text file" else "foreign_format" if foreign else "unknown_format"
+    message = f"{name}: {what}. Understood are {containers.UNDERSTOOD}."
+    if foreign is None and name.lower().endswith(RAW_SUFFIXES):
+        message += " If it is bare A-law or mu-law, say so with RINGTRUE_INGEST__RAW_ENCODING."
+    raise Undecodable(code, message)
 
 
-def _checked_wave(data: bytes, name: str, limits: DecodeLimits, warnings: list[str]) -> tuple[bytes, bool]:
-    """The bytes to decode, and whether the header promised more of them."""
-    header = containers.wave_header(data)
+def _checked_wave(memory: mmap.mmap, name: str, limits: DecodeLimits, warnings: list[str]) -> bool:
+    """Checks and repairs the header; whether it promised more than is there."""
+    header = containers.wave_header(memory)
     if header is None:
-        return data, True
-    _check_rate(header.rate_hz, name, limits)
-    repaired = containers.with_data_size(data, header)
-    if repaired is not data:
+        return True
+    _check_form(header.rate_hz, header.channels, name, limits)
+    if containers.set_data_size(memory, header):
         warnings.append("size_unset")
-    return repaired, header.data_declared > header.data_present
+    return header.data_declared > header.data_present
 
 
-def _check_rate(rate_hz: int, name: str, limits: DecodeLimits) -> None:
+def _check_form(rate_hz: int, channels: int, name: str, limits: DecodeLimits) -> None:
     if not limits.min_rate_hz <= rate_hz <= limits.max_rate_hz:
         raise Undecodable(
             "implausible_rate",
             f"{name}: its header says {rate_hz:,} samples per second; from {limits.min_rate_hz:,} to"
             f" {limits.max_rate_hz:,} are possible. {_ASK}",
         )
+    if not 1 <= channels <= limits.max_channels:
+        raise Undecodable(
+            "implausible_channels",
+            f"{name}: its header says {channels:,} channels; from 1 to {limits.max_channels} are possible. {_ASK}",
+        )
 
 
-def _read(
-    sound: soundfile.SoundFile, name: str, limits: DecodeLimits, warnings: list[str]
-) -> tuple[tuple[Samples, ...], int, int]:
-    """The channels, their rate, and how many frames the file really gave."""
-    source_hz = sound.samplerate
-    rate_hz = source_hz if source_hz in SEGMENT_RATES_HZ else SEGMENT_RATES_HZ[-1]
-    count = min(sound.channels, MAX_CHANNELS)
-    resamplers = [Resampler(source_hz, rate_hz) for _ in range(count)] if rate_hz != source_hz else []
-    # A bytearray grows in place, where joining a list of blocks would need twice the memory.
-    buffers = [bytearray() for _ in range(count)]
-    frames = 0
-    for block in _blocks(sound, warnings):
-        frames += len(block)
-        if frames > limits.max_seconds * source_hz:
-            raise Undecodable(
-                "too_long",
-                f"{name}: it plays for more than {limits.max_seconds / 3600:g} hours. Split it, or raise the limit"
-                " (RINGTRUE_INGEST__MAX_HOURS).",
-            )
-        for channel in range(count):
-            samples = _to_int16(block[:, channel], warnings)
-            buffers[channel] += (resamplers[channel].push(samples) if resamplers else samples).tobytes()
-    for buffer, resampler in zip(buffers, resamplers, strict=False):
-        buffer += resampler.finish().tobytes()
-    return tuple(np.frombuffer(buffer, np.int16) for buffer in buffers), rate_hz, frames
-
-
-def _blocks(sound: soundfile.SoundFile, warnings: list[str]) -> Iterator[npt.NDArray[np.float32]]:
-    frames = max(1, _BLOCK_FRAMES // max(1, sound.channels // MAX_CHANNELS))
-    while True:
-        try:
-            block = sound.read(frames=frames, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError:
-            warnings.append("damaged")
-            return
-        if not len(block):
-            return
-        yield block
-
-
-def _to_int16(samples: npt.NDArray[np.float32], warnings: list[str]) -> Samples:
-    if not np.isfinite(samples).all():
+def _read(sound: Sound, sinks: Sequence[Sink], name: str, limits: DecodeLimits, warnings: list[str]) -> tuple[int, int]:
+    """Fills the sinks; the rate of what went there, and how many frames the file really gave."""
+    rate_hz = sound.rate_hz if sound.rate_hz in SEGMENT_RATES_HZ else SEGMENT_RATES_HZ[-1]
+    used = sinks[: sound.channels]
+    resamplers = [Resampler(sound.rate_hz, rate_hz) for _ in used] if rate_hz != sound.rate_hz else []
+    frames = not_finite = 0
+    try:
+        with contextlib.closing(sound.blocks) as blocks:
+            for block in blocks:
+                frames += len(block)
+                if frames > limits.max_seconds * sound.rate_hz:
+                    raise _too_long(name, limits)
+                heard = block[:, : len(used)]
+                not_finite += heard.size - int(np.count_nonzero(np.isfinite(heard)))
+                for channel, sink in enumerate(used):
+                    samples = _to_int16(heard[:, channel])
+                    sink((resamplers[channel].push(samples) if resamplers else samples).tobytes())
+    except Damaged:
+        warnings.append("damaged")
+    for sink, resampler in zip(used, resamplers, strict=False):
+        sink(resampler.finish().tobytes())
+    if not_finite > _MOST_NOT_FINITE * frames * len(used):
+        raise Undecodable(
+            "not_finite", f"{name}: {not_finite:,} of its samples are no numbers, so its sound is lost. {_ASK}"
+        )
+    if not_finite:
         warnings.append("not_finite")
-        samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    return np.asarray(np.clip(np.rint(samples * 32768.0), -32768, 32767), np.int16)
+    return rate_hz, frames
 
 
-def _declared_frames(sound: soundfile.SoundFile, data: bytes, container: str) -> int:
-    """How many frames the header promises; 0 when it does not say."""
-    if container == "flac":
-        return containers.flac_frames(data)
-    if container == "mp3" and containers.mp3_declares_length(data):
-        # Encoders do not agree on whether the codec's own delay belongs to the length: two frames of it are no cut.
-        return int(sound.frames) - 2 * (1_152 if sound.samplerate >= _LOWEST_MPEG1_HZ else 576)
-    return 0
+def _to_int16(samples: Block) -> Samples:
+    finite = np.clip(np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0), -1.0, 1.0)
+    return np.asarray(np.minimum(np.rint(finite * 32768.0), 32767), np.int16)

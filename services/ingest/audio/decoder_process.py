@@ -1,27 +1,50 @@
 """Decoding behind a wall: every file in a child process that may fail without taking anything along.
 
-A recording comes from outside, and a decoder is C code. So `DecoderPool` keeps a few warm children that can write no
-file, have bounded memory, and get a bounded share of CPU and of wall time for each file. A child that dies answers for
-its file alone; pebble puts another in its place. The children are spawned, which is safe beside threads: the program's
-`__main__` must be guarded as usual.
+A recording comes from outside, and a decoder is C code. So `DecoderPool` keeps a few warm children that have bounded
+memory, write no file longer than the longest recording, and get a bounded share of CPU and of wall time for each file.
+A child that dies answers for its file alone; pebble puts another in its place. The children are spawned, which is safe
+beside threads: the program's `__main__` must be guarded as usual.
+
+The file goes to the child, and its samples come back, through private files in the system's temporary folder that are
+deleted at once when they have been mapped into memory: neither side ever holds a long call twice, and the system can
+take the pages back. A call of four hours takes 230 MB of that folder for each channel at 8 kHz.
 """
 
+import contextlib
+import errno
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
+import tempfile
 from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import numpy as np
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 from ringtrue.errors import Away
-from services.ingest.audio.decode import DEFAULT_LIMITS, DecodeLimits, Recording, Undecodable, decode
+from services.ingest.audio.decode import (
+    DEFAULT_LIMITS,
+    MAX_CHANNELS,
+    SEGMENT_RATES_HZ,
+    DecodeLimits,
+    Facts,
+    Recording,
+    Undecodable,
+    decode_into,
+)
+from services.ingest.audio.resample import Samples
 
 _Answer = Recording | Undecodable
+#: The file that is decoded; the channels are beside it by their number.
+_FILE = "file"
+#: Errors of the temporary folder, which say nothing against a file.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
 
 
 class DecoderPool:
@@ -30,21 +53,22 @@ class DecoderPool:
     def __init__(self, workers: int = 2, limits: DecodeLimits = DEFAULT_LIMITS) -> None:
         self._workers = workers
         self._limits = limits
+        self._folder = Path(tempfile.mkdtemp(prefix="ringtrue-decode-"))
         self._pool = self._new_pool()
 
     def decode_many(self, files: Sequence[tuple[str, bytes]]) -> list[_Answer]:
         """One answer for each (name, bytes), in their order. A file's own fault is its answer, never an exception.
 
         Raises:
-            Away: No child process can be kept alive.
+            Away: No child process can be kept alive, or the temporary folder has no room.
         """
         answers = self._attempt(files)
         return [answer or self._second_answer(name, data) for answer, (name, data) in zip(answers, files, strict=True)]
 
     def close(self) -> None:
         """Ends the children and waits for them."""
-        self._pool.stop()
-        self._pool.join()
+        self._end_children()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self
@@ -62,15 +86,34 @@ class DecoderPool:
             context=multiprocessing.get_context("spawn"),
         )
 
+    def _end_children(self) -> None:
+        self._pool.stop()
+        self._pool.join()
+
     def _attempt(self, files: Sequence[tuple[str, bytes]]) -> list[_Answer | None]:
         if not self._pool.active:  # a child that died idle breaks the whole pool
-            self.close()
+            self._end_children()
             self._pool = self._new_pool()
+        folders = [self._folder_for(data) for _, data in files]
         futures = [
-            self._pool.schedule(_decode_in_child, args=(data, name, self._limits), timeout=self._limits.wall_seconds)
-            for name, data in files
+            self._pool.schedule(_decode_in_child, args=(folder, name, self._limits), timeout=self._limits.wall_seconds)
+            for folder, (name, _) in zip(folders, files, strict=True)
         ]
-        return [self._answer(future, name) for future, (name, _) in zip(futures, files, strict=True)]
+        return [
+            self._answer(future, folder, name)
+            for future, folder, (name, _) in zip(futures, folders, files, strict=True)
+        ]
+
+    def _folder_for(self, data: bytes) -> Path:
+        try:
+            folder = Path(tempfile.mkdtemp(dir=self._folder))
+            (folder / _FILE).write_bytes(data)
+        except OSError as error:
+            raise self._no_room(error) from error
+        return folder
+
+    def _no_room(self, error: OSError) -> Away:
+        return Away(f"the temporary folder {self._folder} cannot be used for decoding: {error.strerror}")
 
     def _second_answer(self, name: str, data: bytes) -> _Answer:
         """A child that was killed from outside (for want of memory) said nothing against its file: once more."""
@@ -79,9 +122,12 @@ class DecoderPool:
             raise Away("the processes that decode recordings do not stay alive")
         return answer or self._lost(name, "was killed twice")
 
-    def _answer(self, future: "ProcessFuture[_Answer]", name: str) -> _Answer | None:
+    def _answer(self, future: "ProcessFuture[Facts | Undecodable]", folder: Path, name: str) -> _Answer | None:
         try:
-            return future.result()
+            facts = future.result()
+            if isinstance(facts, Undecodable):
+                return facts
+            return facts.recording([_mapped(folder / str(channel)) for channel in range(facts.used_channels)])
         except TimeoutError:
             return Undecodable(
                 "too_slow", f"{name}: decoding took more than {self._limits.wall_seconds:g} s and was stopped. {_LOOK}"
@@ -96,6 +142,12 @@ class DecoderPool:
                     "too_slow", f"{name}: decoding took more than {self._limits.cpu_seconds} s of CPU. {_LOOK}"
                 )
             return self._lost(name, f"died (exit code {death.exitcode})")
+        except Exception as error:  # a fault of ours, which must not come back with the file again and again
+            if isinstance(error, OSError) and error.errno in _NO_ROOM:
+                raise self._no_room(error) from error
+            return self._lost(name, f"failed ({error!r})")
+        finally:
+            shutil.rmtree(folder)
 
     def _lost(self, name: str, what: str) -> Undecodable:
         return Undecodable("decoder_died", f"{name}: the decoder {what} on this file. {_LOOK}")
@@ -104,12 +156,18 @@ class DecoderPool:
 _LOOK = "It may be damaged or made to do harm: fetch or export it again."
 
 
+def _mapped(file: Path) -> Samples:
+    """The samples of a channel; they stay when the file is deleted. Read-only."""
+    return np.asarray(np.memmap(file, np.int16, mode="r"))
+
+
 def _enter_child(limits: DecodeLimits) -> None:
     # The interpreter and its libraries take address space by the number of cores; the limit is for what comes on top.
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     memory = pages * resource.getpagesize() + limits.memory_mb * 1024 * 1024
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    longest = int((limits.max_seconds + 1) * SEGMENT_RATES_HZ[-1]) * np.dtype(np.int16).itemsize
+    resource.setrlimit(resource.RLIMIT_FSIZE, (longest, longest))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # pebble's own handler would wait for the C code to return.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -117,20 +175,31 @@ def _enter_child(limits: DecodeLimits) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
-def _decode_in_child(data: bytes, name: str, limits: DecodeLimits) -> _Answer:
+def _decode_in_child(folder: Path, name: str, limits: DecodeLimits) -> Facts | Undecodable:
     used = resource.getrusage(resource.RUSAGE_SELF)
     _limit_cpu(int(used.ru_utime + used.ru_stime) + 1 + limits.cpu_seconds)
     try:
-        return decode(data, name, limits)
+        return _decode_files(folder, name, limits)
     except Undecodable as reason:
         return reason
-    except MemoryError:
+    except (MemoryError, OSError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ENOMEM:
+            raise
         return Undecodable(
-            "too_large", f"{name}: decoding it needs more than {limits.memory_mb} MB. Split it, or raise the limit."
+            "too_large",
+            f"{name}: decoding it needs more than {limits.memory_mb} MB. Split it, or raise the limit"
+            " (RINGTRUE_INGEST__DECODE_MEMORY_MB).",
         )
     finally:
         # A child that died while it sends its answer would leave the pipe locked for the others.
         _limit_cpu(resource.RLIM_INFINITY)
+
+
+def _decode_files(folder: Path, name: str, limits: DecodeLimits) -> Facts:
+    with contextlib.ExitStack() as opened:
+        file = opened.enter_context((folder / _FILE).open("rb"))
+        channels = [opened.enter_context((folder / str(number)).open("wb")) for number in range(MAX_CHANNELS)]
+        return decode_into([channel.write for channel in channels], file, name, limits)
 
 
 def _limit_cpu(seconds: int) -> None:

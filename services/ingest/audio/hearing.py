@@ -1,32 +1,39 @@
 """Everything that ingest hears in recordings: tones, speech, and the parts that go to speech recognition.
 
 `hear_many` takes several recordings at once because the speech network wants many channels side by side. A channel that
-is a copy of the other is heard once. Rings are taken from the channel in which they are most and surest; what is left
-out of the parts is decided for each channel by itself.
+is a copy of the other is heard once (`channels`). Rings are taken from the channel in which they are most and surest;
+what is left out of the parts is decided for each channel by itself. How a channel sounds is told beside (`quality`).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from ringtrue.messages import Heard
+from ringtrue.messages import Heard, Tone
+from services.ingest.audio import channels as legs
+from services.ingest.audio import quality
 from services.ingest.audio.decode import WARNINGS, Recording
+from services.ingest.audio.levels import Levels, cell_levels, cells_of
 from services.ingest.audio.resample import Samples, resampled
-from services.ingest.audio.segments import MOST_SEGMENT_MS, Span, cell_levels, encode_flac, plan_segments
-from services.ingest.audio.spectrum import ANALYSIS_RATE_HZ
+from services.ingest.audio.segments import MOST_SEGMENT_MS, Span, encode_flac, plan_segments
+from services.ingest.audio.spectrum import ANALYSIS_RATE_HZ, CELL_MS
 from services.ingest.audio.speech import SHORTEST_SPEECH_MS, Region, SpeechDetector
-from services.ingest.audio.tone_plans import tone_plan
+from services.ingest.audio.tone_plans import plans_for
 from services.ingest.audio.tones import Tones, find_tones
 
-#: Correlation above which two channels are one: a mono call that was recorded as stereo, levels and codec noise aside.
-_SAME_SOUND = 0.98
-_COMPARED = 1 << 20
+#: Tones that a voice can imitate for a moment. A real one stands alone: in the 100 ms to each side all but other tones
+#: is 10 dB weaker.
+_LIKE_VOICES, _BESIDE_CELLS, _ALONE_DB, _NOTHING_DBFS = ("voicemail", "other", "dtmf", "cng"), 6, 10.0, -200.0
 
 
 @dataclass(frozen=True, slots=True)
 class HearingSettings:
-    """How recordings are heard and cut. With less detected speech than `least_speech_ms` a call is cut whole."""
+    """How recordings are heard and cut.
+
+    `country` is whose tone plan rings follow, or `auto`. With less detected speech than `least_speech_ms` a call is cut
+    whole.
+    """
 
     country: str = "MA"
     max_segment_ms: int = 25_000
@@ -43,7 +50,7 @@ class HearingSettings:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One segment of a call: its place, its channel and its sound (mono FLAC at the hearing's rate)."""
+    """One segment of a call: its place, its channel, and its sound, which belongs to the recording."""
 
     index: int
     total: int
@@ -51,7 +58,13 @@ class Part:
     start_ms: int
     end_ms: int
     overlap_ms: int
-    flac: bytes
+    rate_hz: int
+    samples: Samples = field(compare=False, repr=False)
+
+    @property
+    def flac(self) -> bytes:
+        """Its sound as mono FLAC, encoded when asked for: those of a long call take more memory than all the rest."""
+        return encode_flac(self.samples, self.rate_hz)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,38 +88,40 @@ def hear(recording: Recording, settings: HearingSettings, detector: SpeechDetect
     return hear_many([recording], settings, detector)[0]
 
 
-def hear_many(recordings: Sequence[Recording], settings: HearingSettings, detector: SpeechDetector) -> list[Hearing]:
+def hear_many(
+    recordings: Sequence[Recording],
+    settings: HearingSettings,
+    detector: SpeechDetector,
+    agent_channels: Sequence[int | None] = (),
+) -> list[Hearing]:
     """Hears several recordings; the answers are in their order.
+
+    Args:
+        recordings: What was decoded.
+        settings: Country and lengths.
+        detector: The loaded network.
+        agent_channels: For each recording the channel that its metadata gives to the technician; empty when none is
+            known.
 
     Raises:
         Misconfigured: There is no tone plan for the country.
     """
-    plan = tone_plan(settings.country)
+    plans = plans_for(settings.country)
     heard_channels = [_distinct(recording) for recording in recordings]
-    tones = [[find_tones(channel, ANALYSIS_RATE_HZ, plan) for channel in channels] for channels in heard_channels]
+    tones = [[find_tones(channel, ANALYSIS_RATE_HZ, plans) for channel in channels] for channels in heard_channels]
     regions = iter(detector.regions([channel for channels in heard_channels for channel in channels]))
     return [
-        _hearing(recording, channels, channel_tones, [next(regions) for _ in channels], settings)
-        for recording, channels, channel_tones in zip(recordings, heard_channels, tones, strict=True)
+        _hearing(recording, channels, channel_tones, [next(regions) for _ in channels], settings, agent_channel)
+        for recording, channels, channel_tones, agent_channel in zip(
+            recordings, heard_channels, tones, agent_channels or [None] * len(recordings), strict=True
+        )
     ]
 
 
 def _distinct(recording: Recording) -> list[Samples]:
     """The channels at the analysis rate, the second left out when it is a copy."""
     channels = [resampled(channel, recording.rate_hz, ANALYSIS_RATE_HZ) for channel in recording.channels]
-    return channels[:1] if len(channels) == 2 and _same_sound(*channels) else channels
-
-
-def _same_sound(one: Samples, other: Samples) -> bool:
-    """Whether two channels hold the same, apart from their level; two silent ones do."""
-    products = np.zeros(3)
-    for start in range(0, len(one), _COMPARED):
-        left, right = (channel[start : start + _COMPARED].astype(np.float64) for channel in (one, other))
-        products += (left @ right, left @ left, right @ right)
-    both, first, second = products.tolist()
-    if not first or not second:
-        return first == second
-    return bool(both >= _SAME_SOUND * np.sqrt(first * second))
+    return channels[:1] if len(channels) == 2 and legs.is_copy(*channels) else channels
 
 
 def _hearing(
@@ -115,15 +130,17 @@ def _hearing(
     tones: Sequence[Tones],
     regions: Sequence[Sequence[Region]],
     settings: HearingSettings,
+    agent_channel: int | None,
 ) -> Hearing:
-    sounding = [channel.regions for channel in tones]
+    levels = [cell_levels(channel) for channel in channels]
+    sounding = [_left_out(*channel) for channel in zip(tones, levels, strict=True)]
     speech = [_without(spoken, taken, recording.duration_ms) for spoken, taken in zip(regions, sounding, strict=True)]
     speech_ms = max(sum(end - start for start, end in spoken) for spoken in speech)
     spans = [
         (span, index)
-        for index, channel in enumerate(channels)
+        for index in range(len(channels))
         for span in plan_segments(
-            cell_levels(channel),
+            levels[index],
             speech[index],
             sounding[index],
             duration_ms=recording.duration_ms,
@@ -133,8 +150,17 @@ def _hearing(
         )
     ]
     spans.sort(key=lambda item: (item[0].start_ms, item[1]))
-    tone_channel = max(range(len(tones)), key=lambda index: (tones[index].ring_count, tones[index].ring_confidence))
+    tone_channel = legs.tone_channel(tones)
     best = tones[tone_channel]
+    layout, dead = legs.layout_of(len(recording.channels), levels, speech, tones)
+    called = legs.called_channel(layout, tones)
+    swapped = legs.are_swapped(called, agent_channel)
+    sounds = tuple(
+        quality.channel_sound(
+            index, recording.channels[index], recording.rate_hz, levels[index], speech[index], sounding[index]
+        )
+        for index in range(len(channels))
+    )
     heard = Heard(
         duration_ms=recording.duration_ms,
         codec=recording.codec,
@@ -147,7 +173,16 @@ def _hearing(
         last_ring_end_ms=best.last_ring_end_ms,
         tones=best.other,
         speech_ms=speech_ms,
-        warnings=tuple(WARNINGS[warning] for warning in recording.warnings),
+        warnings=(
+            *(WARNINGS[warning] for warning in recording.warnings),
+            *legs.warnings_of(dead, swapped),
+            *quality.warnings_of(sounds),
+        ),
+        country=best.country,
+        layout=layout.value,
+        called_channel=called,
+        swapped=swapped,
+        sounds=sounds,
     )
     return Hearing(
         heard=heard,
@@ -164,8 +199,24 @@ def _hearing(
 def _part(recording: Recording, span: Span, channel: int, index: int, total: int) -> Part:
     per_ms = recording.rate_hz // 1000
     samples = recording.channels[channel][span.start_ms * per_ms : span.end_ms * per_ms]
-    flac = encode_flac(samples, recording.rate_hz)
-    return Part(index, total, channel, span.start_ms, span.end_ms, span.overlap_ms, flac)
+    return Part(index, total, channel, span.start_ms, span.end_ms, span.overlap_ms, recording.rate_hz, samples)
+
+
+def _left_out(tones: Tones, levels: Levels) -> list[Region]:
+    """Where rings and tones sound. A beep or key that goes over into a sound as loud may be a vowel, and stays."""
+    others = np.where(cells_of(tones.regions, len(levels)), _NOTHING_DBFS, levels)
+    embedded = {
+        (tone.start_ms, tone.end_ms)
+        for tone in tones.other
+        if tone.kind in _LIKE_VOICES and not _stands_alone(tone, levels, others)
+    }
+    return [region for region in tones.regions if region not in embedded]
+
+
+def _stands_alone(tone: Tone, levels: Levels, others: Levels) -> bool:
+    first, end = tone.start_ms // CELL_MS, -(-tone.end_ms // CELL_MS)
+    beside = np.append(others[max(0, first - _BESIDE_CELLS) : max(0, first - 1)], others[end + 1 : end + _BESIDE_CELLS])
+    return bool(np.max(beside, initial=_NOTHING_DBFS) < np.median(levels[first:end]) - _ALONE_DB)
 
 
 def _without(regions: Sequence[Region], taken: Sequence[Region], duration_ms: int) -> tuple[Region, ...]:

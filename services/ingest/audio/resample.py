@@ -5,6 +5,7 @@ neighbours, and what the margin made is thrown away.
 """
 
 import math
+import tempfile
 from collections.abc import Iterator
 
 import numpy as np
@@ -16,6 +17,8 @@ Samples = npt.NDArray[np.int16]
 #: scipy's default anti-alias filter reaches 10 periods of the lower of the two rates to each side.
 _FILTER_REACH = 10
 _PIECE_S = 30
+#: An hour at 8 kHz.
+_MOST_HELD_BYTES = 58_000_000
 
 
 class Resampler:
@@ -53,10 +56,22 @@ class Resampler:
 
 
 def resampled(samples: Samples, source_hz: int, target_hz: int) -> Samples:
-    """All of `samples` at another rate; the very array when the rates are equal."""
+    """All of `samples` at another rate; the very array when the rates are equal.
+
+    A long one lies in a deleted file of the temporary folder, mapped into memory, so that the system can put it away.
+    """
     if source_hz == target_hz:
         return samples
-    return np.concatenate(list(_pieces(samples, source_hz, target_hz)))
+    count = math.ceil(len(samples) * target_hz / source_hz)
+    found: Samples = np.empty(count, np.int16)
+    if found.nbytes > _MOST_HELD_BYTES:
+        with tempfile.TemporaryFile() as file:
+            found = np.asarray(np.memmap(file, np.int16, "w+", shape=(count,)))
+    at = 0
+    for piece in _pieces(samples, source_hz, target_hz):
+        found[at : at + len(piece)] = piece
+        at += len(piece)
+    return found
 
 
 def _pieces(samples: Samples, source_hz: int, target_hz: int) -> Iterator[Samples]:

@@ -90,7 +90,7 @@ def test_a_child_that_dies_idle_is_replaced() -> None:
     [
         (DecodeLimits(wall_seconds=1.0), "too_slow"),
         (DecodeLimits(cpu_seconds=0), "too_slow"),
-        (DecodeLimits(memory_mb=32), "too_large"),
+        (DecodeLimits(memory_mb=8), "too_large"),
     ],
 )
 def test_a_file_that_costs_too_much_is_refused_and_the_pool_goes_on(limits: DecodeLimits, reason: str) -> None:

@@ -68,6 +68,17 @@ def test_a_murmur_that_the_detector_does_not_hear_is_transcribed(detector: Speec
     assert part.end_ms >= 15_000
 
 
+def test_a_beep_is_left_out_but_not_one_inside_of_a_word(detector: SpeechDetector) -> None:
+    voice = spoken()
+    beep = synth.beep(level_dbfs=-9)
+    alone = heard(detector, np.concatenate([synth.ringback(2), voice, synth.silence(300), beep, synth.silence(300)]))
+    inside = np.concatenate([synth.ringback(2), voice[:8_000], beep, voice[8_000:], synth.silence(300)])
+    vowel = heard(detector, inside)
+    (tone,) = alone.heard.tones
+    assert not any(part.start_ms < tone.end_ms and tone.start_ms < part.end_ms for part in alone.parts)
+    assert any(part.start_ms <= 11_000 and part.end_ms >= 11_300 for part in vowel.parts)
+
+
 def test_of_two_channels_each_is_cut_by_itself_and_rings_count_where_they_are(detector: SpeechDetector) -> None:
     voice, ringing = spoken(), synth.ringback(2)
     left = np.concatenate([np.zeros(len(voice)), ringing, np.zeros(len(voice))])

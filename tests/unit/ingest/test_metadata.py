@@ -46,6 +46,18 @@ def test_a_sidecar_says_everything() -> None:
     assert merged.warnings == ()
 
 
+@pytest.mark.parametrize(("written", "channel"), [(1, 0), ("2", 1), (None, None)])
+def test_the_technician_s_channel_counts_from_1_in_sidecars(written: object, channel: int | None) -> None:
+    merged = merge({"sidecar": sidecar(CANAL_TECHNICIEN=written)}, CASABLANCA)
+    assert (merged.metadata.agent_channel, merged.warnings) == (channel, ())
+
+
+def test_a_channel_that_is_neither_1_nor_2_is_left_out_with_a_warning() -> None:
+    merged = merge({"sidecar": sidecar(CANAL_TECHNICIEN="gauche")}, CASABLANCA)
+    assert (merged.metadata.agent_channel, merged.metadata.client_number) == (None, "212612345678")
+    assert "CANAL_TECHNICIEN 'gauche' is not 1 or 2" in merged.warnings[0]
+
+
 @pytest.mark.parametrize("written", [612345678, 612345678.0, "6.12345678E+08", "+212 6 12 34 56 78"])
 def test_a_client_number_may_be_a_json_number_or_any_written_form(written: object) -> None:
     assert merge({"sidecar": sidecar(NUMERO_CLIENT=written)}, CASABLANCA).metadata.client_number == "212612345678"

@@ -219,7 +219,7 @@ def test_what_is_not_json_is_malformed(data: bytes) -> None:
         ("a/b.Json", "sidecar", "box/a/b"),
         ("m/CRC_ADSL.csv", "manifest", None),
         ("m/CRC_ADSL.XLSX", "manifest", None),
-        ("a/b.amr", "unknown", None),
+        ("a/b.docx", "unknown", None),
         ("a/wav", "unknown", None),
         ("a/.wav", "unknown", None),
     ],

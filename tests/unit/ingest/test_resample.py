@@ -32,5 +32,11 @@ def test_the_size_of_the_pieces_makes_no_difference(sizes: list[int]) -> None:
     assert np.array_equal(output, resampled(SOUND, 6_000, 16_000))
 
 
+def test_a_long_sound_that_lies_in_a_file_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = resampled(SOUND, 16_000, 8_000)
+    monkeypatch.setattr("services.ingest.audio.resample._MOST_HELD_BYTES", 1_000)
+    assert np.array_equal(resampled(SOUND, 16_000, 8_000), held)
+
+
 def test_a_sound_at_the_wanted_rate_is_left_alone() -> None:
     assert resampled(SOUND, 8_000, 8_000) is SOUND

@@ -1,4 +1,5 @@
 import io
+import itertools
 
 import numpy as np
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from examples import synth
-from services.ingest.audio.segments import MOST_SEGMENT_MS, Span, cell_levels, encode_flac, plan_segments
+from services.ingest.audio.levels import cell_levels
+from services.ingest.audio.segments import MOST_SEGMENT_MS, Span, encode_flac, plan_segments
 from services.ingest.audio.speech import Region
 
 
@@ -102,16 +104,24 @@ def test_of_several_long_pauses_the_one_nearest_to_the_limit_is_taken() -> None:
 
 def test_where_no_pause_offers_itself_neighbours_overlap_and_say_so() -> None:
     spans = plan(talk(60_000), [(0, 60_000)])
-    assert [(span.start_ms, span.end_ms, span.overlap_ms) for span in spans] == [
-        (0, 25_000, 0),
-        (24_500, 49_500, 500),
-        (49_000, 60_000, 500),
-    ]
+    assert len(spans) == 3
+    assert [span.overlap_ms for span in spans] == [0, 500, 500]
+    for before, span in itertools.pairwise(spans):
+        assert 19_000 < before.end_ms - before.start_ms <= 25_000
+        assert span.start_ms == before.end_ms - 500
+
+
+def test_the_overlap_lies_around_the_quietest_moment_so_that_the_words_beside_it_are_whole() -> None:
+    sound = 0.5 * talk(30_000) + synth.noise(30_000, -25, 3)
+    sound[22_000 * 8 : 22_080 * 8] *= 0.3  # too short for a pause
+    first, second = plan(sound, [(0, 30_000)])
+    assert second.start_ms < 22_000 - 180
+    assert first.end_ms > 22_080 + 180
 
 
 def test_a_pause_that_is_as_loud_as_the_speech_is_no_place_to_cut() -> None:
     first, second, *_ = plan(talk(40_000), [(0, 20_000), (20_300, 40_000)])
-    assert (first.end_ms, second.overlap_ms) == (25_000, 500)
+    assert (first.end_ms > 20_300, second.overlap_ms) == (True, 500)
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,8 @@ import soundfile
 from scipy.signal import resample_poly
 
 from examples import synth
-from ringtrue.errors import Misconfigured
 from services.ingest.audio.resample import Samples
-from services.ingest.audio.tone_plans import tone_plan, tone_plans
+from services.ingest.audio.tone_plans import ToneSpec, plans_for, tone_plan, tone_plans
 from services.ingest.audio.tones import Tones, find_tones
 
 AUDIO = Path(__file__).parents[2] / "data" / "audio"
@@ -22,9 +22,10 @@ def pcm(sound: synth.Sound) -> Samples:
 
 
 def tones(*parts: synth.Sound, country: str = "MA", rate_hz: int = 8_000) -> Tones:
-    return find_tones(pcm(np.concatenate(parts)), rate_hz, tone_plan(country))
+    return find_tones(pcm(np.concatenate(parts)), rate_hz, plans_for(country))
 
 
+@cache
 def speech() -> synth.Sound:
     voices = []
     for name in ("whatstheweatherlike.wav", "stereo_diarization.wav"):
@@ -33,16 +34,30 @@ def speech() -> synth.Sound:
     return np.concatenate(voices)
 
 
+@cache
+def vowels() -> synth.Sound:
+    return synth.vowels(30_000, 7)
+
+
 # What is counted
 
 
 @pytest.mark.parametrize("country", COUNTRIES)
-@pytest.mark.parametrize("rings", [0, 1, 2, 5])
+@pytest.mark.parametrize("rings", [0, 1, 4])
 def test_rings_are_counted_by_every_country_s_plan(country: str, rings: int) -> None:
     found = tones(synth.silence(700), synth.ringback(rings, country), country=country)
     assert found.ring_count == rings
     assert found.ring_confidence >= 0.95
     assert found.voicemail_tone is False
+    assert found.country == country
+
+
+@pytest.mark.parametrize(
+    ("country", "variant"), [(code, spec) for code in COUNTRIES for spec in tone_plan(code).other_rings]
+)
+def test_the_ringing_tones_of_other_networks_of_a_country_are_counted_too(country: str, variant: ToneSpec) -> None:
+    found = tones(synth.silence(700), synth.ringback(3, country, spec=variant), country=country)
+    assert (found.ring_count, found.ring_confidence >= 0.95) == (3, True)
 
 
 @pytest.mark.parametrize("codec", sorted(synth.CODECS))
@@ -130,11 +145,12 @@ def test_ringing_after_the_first_minute_is_counted() -> None:
 def test_busy_and_congestion_are_named_and_are_not_rings(country: str, kind: str) -> None:
     found = tones(synth.silence(300), synth.not_ringing(kind, 8, country), country=country)
     assert (found.ring_count, found.ring_confidence >= 0.95) == (0, True)
-    assert {tone.kind for tone in found.other} == {kind}
+    alike = tone_plan(country).busy.cadences_ms == tone_plan(country).congestion.cadences_ms
+    assert {tone.kind for tone in found.other} == {"busy" if alike else kind}
 
 
 @pytest.mark.parametrize("country", COUNTRIES)
-@pytest.mark.parametrize("last_heard", [0.99, 0.7, 0.57, 0.3])
+@pytest.mark.parametrize("last_heard", [0.99, 0.57, 0.3])
 def test_a_busy_tone_right_after_ringing_adds_no_ring(country: str, last_heard: float) -> None:
     busy = [synth.silence(300), synth.not_ringing("busy", 6, country)]
     found = tones(synth.silence(300), synth.ringback(3, country, last_heard=last_heard), *busy, country=country)
@@ -143,20 +159,15 @@ def test_a_busy_tone_right_after_ringing_adds_no_ring(country: str, last_heard: 
 
 @pytest.mark.parametrize("country", COUNTRIES)
 def test_speech_has_no_rings_and_no_other_tones(country: str) -> None:
-    found = tones(speech(), synth.vowels(60_000, 7), country=country)
+    found = tones(speech(), vowels(), country=country)
     assert (found.ring_count, found.ring_confidence, found.other) == (0, 0.99, ())
     assert found.voicemail_tone is False
 
 
-def test_keys_pressed_are_not_rings() -> None:
-    found = tones(synth.dtmf("0612345678*#" * 3))
-    assert (found.ring_count, found.ring_confidence, found.other) == (0, 0.99, ())
-
-
 def test_another_country_s_ringing_is_not_this_one_s() -> None:
-    assert tones(synth.ringback(4, "FR"), country="DE").ring_count == 0  # 440 Hz, where 425 is due
-    assert tones(synth.ringback(4, "US"), country="MA").ring_count == 0
-    assert tones(synth.ringback(4, "MA"), country="UK").ring_count == 0
+    for sound, listener in (("FR", "DE"), ("US", "MA"), ("MA", "UK"), ("JP", "UK"), ("UK", "US")):
+        found = tones(synth.ringback(4, sound), country=listener)
+        assert (found.ring_count, found.ring_confidence < 0.9) == (0, True)  # but it rang somehow, so zero is not sure
 
 
 def test_a_dial_tone_is_not_a_ring() -> None:
@@ -227,6 +238,11 @@ def test_a_lone_piece_of_a_ring_whose_cadence_nobody_knows_makes_the_count_doubt
     assert tones(synth.tone([425], 700), synth.silence(3_000)).ring_confidence < 0.9
 
 
+def test_a_ring_cut_where_the_cadences_disagree_makes_the_count_doubtful() -> None:
+    # 0.95 s: a whole ring of 1 s nearly, more than half of one of 1.7 s, less than half of one of 2 s.
+    assert tones(synth.tone([425], 950), speech()).ring_confidence < 0.9
+
+
 def test_irregular_ringing_makes_the_count_doubtful() -> None:
     rings = [part for pause in (900, 2_100, 4_600) for part in (synth.ringback(1)[: 1_700 * 8], synth.silence(pause))]
     assert tones(*rings).ring_confidence < 0.9
@@ -235,48 +251,3 @@ def test_irregular_ringing_makes_the_count_doubtful() -> None:
 def test_a_tone_too_long_for_a_ring_and_too_short_for_a_dial_tone_makes_the_count_doubtful() -> None:
     found = tones(synth.ringback(3), synth.tone([425], 2_700), synth.silence(500))
     assert (found.ring_count, found.ring_confidence < 0.9) == (3, True)
-
-
-# The voicemail tone
-
-
-@pytest.mark.parametrize("codec", sorted(synth.CODECS))
-@pytest.mark.parametrize("hertz", [600.0, 640.0])
-def test_a_beep_after_the_last_ring_is_the_voicemail_tone(codec: str, hertz: float) -> None:
-    beep = synth.beep(hertz)
-    line = [synth.silence(300), synth.ringback(2), synth.vowels(3_000, 2), synth.silence(200), beep, synth.silence(200)]
-    found = tones(synth.through(codec, synth.with_noise(np.concatenate(line), 20, 2)))
-    assert (found.ring_count, found.voicemail_tone) == (2, True)
-    assert [(tone.kind, abs(tone.end_ms - tone.start_ms - 300) <= 40) for tone in found.other] == [("voicemail", True)]
-
-
-def test_a_beep_before_the_ringing_is_no_voicemail_tone() -> None:
-    assert tones(synth.beep(), synth.silence(500), synth.ringback(2)).voicemail_tone is False
-
-
-def test_a_beep_without_any_ring_is_not_known_to_be_voicemail() -> None:
-    found = tones(synth.silence(500), synth.beep(), synth.silence(500))
-    assert found.voicemail_tone is None
-    assert [tone.kind for tone in found.other] == ["other"]
-
-
-@pytest.mark.parametrize(("hertz", "ms"), [(620.0, 1_500.0), (620.0, 60.0), (700.0, 300.0), (1_000.0, 300.0)])
-def test_another_length_or_pitch_is_no_voicemail_tone(hertz: float, ms: float) -> None:
-    assert tones(synth.ringback(2), synth.beep(hertz, ms), synth.silence(300)).voicemail_tone is False
-
-
-# The plans
-
-
-def test_a_country_without_a_plan_is_named_with_those_that_have_one() -> None:
-    with pytest.raises(Misconfigured, match=r"'XX'.*BE, DE, ES, FR, IT, MA"):
-        tone_plan("XX")
-
-
-@pytest.mark.parametrize("country", COUNTRIES)
-def test_every_plan_names_its_source_and_its_cadences_end_with_a_pause(country: str) -> None:
-    plan = tone_plan(country)
-    assert plan.source
-    for spec in (plan.ring, plan.busy, plan.congestion):
-        assert list(spec.frequencies_hz) == sorted(spec.frequencies_hz)
-        assert all(len(cadence) % 2 == 0 for cadence in spec.cadences_ms)

@@ -28,6 +28,15 @@ def test_a_recording_is_registered_with_the_sidecar_that_came_before_it(ingest: 
     assert (run.call_id, run.run, run.key, run.etag) == (CALL, call.run, "day/a.wav", etag_of(b"sound"))
 
 
+def test_the_technician_s_channel_goes_along_with_the_request(ingest: Ingest) -> None:
+    ingest.upload("day/a.json", sidecar(CANAL_TECHNICIEN="2"))
+    ingest.upload("day/a.wav", b"sound")
+    ingest.upload("day/b.wav", b"sound", canal_technicien="1")
+    ingest.upload("day/c.wav", b"sound")
+    ingest.registered()
+    assert [run.agent_channel for run in ingest.requested()] == [1, 0, None]
+
+
 def test_a_sidecar_that_comes_after_its_recording_raises_the_revision_and_asks_for_nothing(ingest: Ingest) -> None:
     ingest.upload("day/a.wav", b"sound")
     first = only(ingest.registered())

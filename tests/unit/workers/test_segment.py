@@ -1,9 +1,12 @@
 """Segment: every requested run is answered, with its parts or as failed, also when the worker dies on the way."""
 
+import io
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import soundfile
 
 from ringtrue.messages import CallHeard, CallRequested, Heard, SegmentAudio
 from ringtrue.streaming.topics import CALLS_HEARD, CALLS_REQUESTED, SEGMENTS_AUDIO
@@ -54,7 +57,7 @@ def _hearing(seconds: int) -> Hearing:
         warnings=(),
     )
     parts = tuple(
-        Part(number, seconds, 0, number * 1000, number * 1000 + 1000, 0, b"flac %d" % number)
+        Part(number, seconds, 0, number * 1000, number * 1000 + 1000, 0, RATE_HZ, np.full(RATE_HZ, number, np.int16))
         for number in range(seconds)
     )
     return Hearing(heard, parts, RATE_HZ, (), (), 0)
@@ -79,7 +82,11 @@ class Ear:
         """Puts recordings and requests a run of each, as one batch."""
         for number, data in enumerate(recordings):
             self.shelf.put(BUCKET, f"{number}.wav", data)
-            self.bench.feed(CALLS_REQUESTED, requested(number, data))
+            self.ask(requested(number, data))
+
+    def ask(self, run: CallRequested) -> None:
+        """Requests a run."""
+        self.bench.feed(CALLS_REQUESTED, run)
 
     def heard(self) -> dict[str, CallHeard]:
         """What was said of each call; one that was said twice must have been said alike."""
@@ -92,7 +99,8 @@ class Ear:
         """The numbers of each call's parts, in the order in which they were sent."""
         found = dict[str, list[int]]()
         for part in self.bench.sent(SEGMENTS_AUDIO, SegmentAudio):
-            assert part.flac == b"flac %d" % part.index
+            samples, rate_hz = soundfile.read(io.BytesIO(part.flac), dtype="int16")
+            assert (rate_hz, set(samples.tolist())) == (RATE_HZ, {part.index})
             found.setdefault(part.call_id, []).append(part.index)
         return found
 
@@ -132,6 +140,20 @@ def test_a_run_is_answered_with_what_was_heard_and_its_parts(ear: Ear) -> None:
     first, second = ear.bench.sent(SEGMENTS_AUDIO, SegmentAudio)
     assert (first.run, first.index, first.total, first.start_ms, first.end_ms) == (5, 0, 2, 0, 1_000)
     assert (second.index, second.total, second.rate_hz) == (1, 2, RATE_HZ)
+
+
+def test_hearing_is_told_on_which_channel_the_technician_should_be(ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = list[int | None]()
+
+    def listen(recordings: Sequence[Recording], *arguments: Sequence[int | None]) -> list[Hearing]:
+        told.extend(arguments[-1])
+        return hear(recordings)
+
+    monkeypatch.setattr(segment, "hear_many", listen)
+    ear.request(b"1 seconds")
+    ear.ask(replace(requested(0, b"1 seconds"), agent_channel=1))
+    ear.bench.run()
+    assert told == [None, 1]
 
 
 def test_a_recording_of_no_parts_is_answered_too(ear: Ear) -> None:
