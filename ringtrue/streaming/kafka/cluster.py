@@ -88,9 +88,12 @@ class Cluster:
 
     def identity(self, topic: str) -> str:
         """Tells a topic (its full name) from one of the same name that was made at another time."""
-        description = self.again(
-            lambda: self.admin.describe_topics(TopicCollection([topic]), request_timeout=_CALL_S)[topic].result()
-        )
+        try:
+            description = self.again(
+                lambda: self.admin.describe_topics(TopicCollection([topic]), request_timeout=_CALL_S)[topic].result()
+            )
+        except KafkaException as exception:
+            raise sorted_error(error_of(exception), f"describing the topic {topic}", self.settings) from exception
         return str(description.topic_id)
 
     def offsets(self, places: Sequence[Place], which: Literal["start", "end", "committed end"]) -> dict[Place, int]:
