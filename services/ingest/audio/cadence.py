@@ -25,10 +25,10 @@ Region = tuple[int, int]
 AmidMusic = Callable[[int, int, tuple[Region, ...]], bool]
 
 CERTAIN = 0.99
-#: What each doubt leaves of a count's confidence. `single`, `shortened`, `alone`, `suspect` and `near_half` follow the share
-#: of calls with that doubt that were counted right (benchmarks.rings, development calls; `benchmarks.ring_doubts` prints
-#: it); the others are estimates. One that means "somebody should listen" leaves less than 0.9, however seldom it is
-#: right.
+#: What each doubt leaves of a count's confidence. `single`, `shortened`, `alone`, `suspect` and `near_half` follow the
+#: share of calls with that doubt that were counted right (benchmarks.rings, development calls, which
+#: `benchmarks.ring_doubts` prints); the others are estimates. One that means "somebody should listen" leaves less than
+#: 0.9, however seldom it is right.
 DOUBTS = {
     "single": 0.98,  # one ring only: no interval confirms the cadence
     "shortened": 0.98,  # the last ring is short; the answer does that
