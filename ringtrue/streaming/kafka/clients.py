@@ -16,6 +16,8 @@ from ringtrue.times import now_ms
 Config = dict[str, Any]
 
 _MANY = 1_000
+#: Closing waits for an answer of the group's coordinator, if there is one.
+_CLOSE_S = 10.0
 
 
 def within(call: Callable[[], None], seconds: float) -> bool:
@@ -43,17 +45,18 @@ def within(call: Callable[[], None], seconds: float) -> bool:
     return True
 
 
-def leave(consumer: Consumer) -> None:
-    """Closes a consumer that has subscribed; its callbacks may be called once more.
+def leave(consumer: Consumer, bounded: Callable[[Callable[[], None], float], bool] = within) -> bool:
+    """Closes a consumer that has subscribed; whether it came back. Its callbacks may be called once more.
 
-    `close` alone would never come back from the callback of an assignment that was still to be told (librdkafka
-    #4884). So there must be no more of them first, and then those that wait are told.
+    `close` never comes back from the callback of an assignment that was still to be told (librdkafka #4884). So there
+    must be no more of them first, and then those that wait are told. One may still slip in, from an answer that was
+    under way; then the consumer has left its group, and hangs in a thread of its own.
     """
     with suppress(KafkaException):  # of one that was fenced: it will not be told of any
         consumer.unsubscribe()
     while consumer.consume(_MANY, 0):
         pass
-    consumer.close()
+    return bounded(consumer.close, _CLOSE_S)
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,10 +202,9 @@ class KafkaMember:
     def _on_assign(self, consumer: Consumer, parts: list[TopicPartition]) -> None:
         session = self._session
         try:
-            if session is not None:  # else it is being closed, which waits for an answer
-                self._taking = self._owned.fetched(consumer, {part.partition for part in parts})
-                self._assigned = True
-                faults.passes(self._group, "fetched")
+            self._taking = self._owned.fetched(consumer, {part.partition for part in parts})
+            self._assigned = True
+            faults.passes(self._group, "fetched")
             # Nothing is received before the state is there. The group has its answer, and the rest is ours to assign.
             consumer.assign([])
         except Exception as error:  # the library would assign the partitions in spite of it

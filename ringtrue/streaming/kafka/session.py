@@ -5,6 +5,7 @@ kept here until the member can raise them: nothing may be raised from within a c
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -48,6 +49,7 @@ class Session:
         self, cluster: Cluster, subscription: Subscription, on_assign: Rebalanced, on_revoke: Rebalanced
     ) -> None:
         self.failed: Exception | None = None
+        self._closed = False
         self._cluster = cluster
         self._settings = cluster.settings
         self._subscription = subscription
@@ -64,9 +66,9 @@ class Session:
         self.consumer = cluster.clients.consumer(config)
         self.consumer.subscribe(
             [f"{cluster.prefix}{topic}" for topic in subscription.topics],
-            on_assign=on_assign,
-            on_revoke=on_revoke,
-            on_lost=on_revoke,
+            on_assign=self._unless_closed(on_assign),
+            on_revoke=self._unless_closed(on_revoke),
+            on_lost=self._unless_closed(on_revoke),
         )
 
     @property
@@ -135,7 +137,21 @@ class Session:
     def close(self) -> None:
         """Ends it. What was not committed comes again."""
         self._producing.close()
-        leave(self.consumer)
+        self._closed = True
+        if not leave(self.consumer, self._cluster.clients.within):
+            _log.warning("a consumer hangs on closing", group=self._group)
+
+    def _unless_closed(self, told: Rebalanced) -> Rebalanced:
+        """The callback, as long as the member has this session: a closing that hangs may tell it something later."""
+
+        def tell(consumer: Consumer, parts: list[TopicPartition]) -> None:
+            if self._closed:
+                with suppress(KafkaException):
+                    consumer.assign([])
+            else:
+                told(consumer, parts)
+
+        return tell
 
     def _producer(self) -> Transactions:
         """A producer in this slot: whoever had the slot before is fenced."""
