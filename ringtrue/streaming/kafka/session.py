@@ -5,7 +5,6 @@ kept here until the member can raise them: nothing may be raised from within a c
 """
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -66,9 +65,9 @@ class Session:
         self.consumer = cluster.clients.consumer(config)
         self.consumer.subscribe(
             [f"{cluster.prefix}{topic}" for topic in subscription.topics],
-            on_assign=self._unless_closed(on_assign),
-            on_revoke=self._unless_closed(on_revoke),
-            on_lost=self._unless_closed(on_revoke),
+            on_assign=self._until_closed(on_assign),
+            on_revoke=self._until_closed(on_revoke),
+            on_lost=self._until_closed(on_revoke),
         )
 
     @property
@@ -141,14 +140,14 @@ class Session:
         if not leave(self.consumer, self._cluster.clients.within):
             _log.warning("a consumer hangs on closing", group=self._group)
 
-    def _unless_closed(self, told: Rebalanced) -> Rebalanced:
-        """The callback, as long as the member has this session: a closing that hangs may tell it something later."""
+    def _until_closed(self, told: Rebalanced) -> Rebalanced:
+        """The callback, as long as the member has this session: a closing that hangs may tell it something later.
+
+        Then it does nothing, and the binding takes or gives back the partitions by itself.
+        """
 
         def tell(consumer: Consumer, parts: list[TopicPartition]) -> None:
-            if self._closed:
-                with suppress(KafkaException):
-                    consumer.assign([])
-            else:
+            if not self._closed:
                 told(consumer, parts)
 
         return tell
