@@ -34,6 +34,8 @@ def test_scaling_up_and_down_under_load_loses_and_doubles_nothing(pipeline: Pipe
     with pipeline.load(120, 0.05):
         pipeline.closes(calls(3, "load"))
         more = [pipeline.start(role, slot=slot) for role in ("copier", "assembler") for slot in ("1", "2")]
+        for child in more:
+            child.says("ready")  # before that SIGTERM may meet a process that does not listen for it yet
         pipeline.closes(calls(50, "load"))
         for child, number in zip(more, (signal.SIGTERM, signal.SIGKILL) * 2, strict=True):
             child.signal(number)
