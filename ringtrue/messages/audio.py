@@ -79,7 +79,7 @@ class Heard:
     layout: str | None = None
     called_channel: int | None = None
     swapped: bool | None = None
-    sounds: tuple[ChannelSound, ...] = ()
+    sounds: tuple[ChannelSound, ...] | None = None
 
 
 @message

@@ -165,7 +165,9 @@ class Codec:
         name = type(message).__name__
         body = io.BytesIO()
         body.write(self._writes.header(name))
-        fastavro.schemaless_writer(body, schema_of(name), _adapter(name).dump_python(message))
+        values = _adapter(name).dump_python(message)
+        # Else a list that may be null, being a tuple here, would be taken for the (name, value) of a union.
+        fastavro.schemaless_writer(body, schema_of(name), values, disable_tuple_notation=True)
         return body.getvalue()
 
     def decode(self, data: bytes | None) -> Any:

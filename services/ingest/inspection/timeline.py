@@ -64,7 +64,7 @@ def _facts(found: Finding) -> Iterator[Text]:
         f"  {count} (confidence {heard.ring_confidence}){ends}; {voicemail[heard.voicemail_tone]}; "
         f"{heard.speech_ms / 1000:.1f} s of speech; {_counted(len(found.segments), 'segment')}"
     )
-    for sound in heard.sounds:
+    for sound in heard.sounds or ():
         known = (
             (sound.peak_dbfs, "peak {:.0f} dBFS"),
             (sound.speech_dbfs, "speech {:.0f} dBFS"),
