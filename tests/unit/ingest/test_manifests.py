@@ -310,6 +310,12 @@ def test_a_row_of_another_length_is_unusable_unless_the_rest_is_empty() -> None:
     ]
 
 
+def test_a_long_manifest_says_every_thousand_rows_that_it_goes_on() -> None:
+    rows, said = [{"inwib2c_order__c": f"CMD-{number}"} for number in range(2_500)], list[bool]()
+    read_manifest(csv_of(*rows), NAME, LAYOUTS, CASABLANCA, None, lambda: said.append(True))
+    assert len(said) == 3
+
+
 def test_a_manifest_without_rows_holds_no_orders() -> None:
     headings = csv_of({}).splitlines()[0]
     assert read_manifest(headings, "CRC_ADSL.csv", LAYOUTS, CASABLANCA) == Manifest(

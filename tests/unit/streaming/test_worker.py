@@ -1,7 +1,7 @@
 """The loop: what becomes of messages and batches, how far it has come, and when it takes nothing."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from ringtrue.errors import Away
 from ringtrue.messages import CallWanted, SegmentTranscribed
 from ringtrue.streaming.embedded import EmbeddedLog
+from ringtrue.streaming.embedded_member import EmbeddedMember
 from ringtrue.streaming.port import Member, Outgoing, Subscription
 from ringtrue.streaming.step import Step
 from ringtrue.streaming.topics import RECORDINGS_NOTIFICATIONS
@@ -186,20 +187,26 @@ def test_a_checkpoint_does_not_pass_over_the_records_before_its_own(log: Embedde
     assert names(log).count("a") == 1
 
 
-def test_a_long_turn_says_in_its_midst_that_it_goes_on(log: EmbeddedLog) -> None:
+@pytest.mark.parametrize("says", [Step.lives, Step.checkpoint])
+def test_a_long_turn_says_in_its_midst_that_it_goes_on(
+    says: Callable[[Step], None], log: EmbeddedLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
     health = Health("tiny-copy")
-    alive = list[bool]()
+    beats, alive = list[bool](), list[bool]()
+    monkeypatch.setattr(EmbeddedMember, "heartbeat", lambda self: beats.append(True))
 
     class Long(Tiny):
         def handle(self, step: Step) -> None:
             health.turned_at -= 1_000
+            beats.clear()
             alive.append(health.alive)
-            step.lives()
+            says(step)
             alive.append(health.alive)
+            alive.append(bool(beats))
 
     feed(log, "a")
     run(Long(), log=log, health=health)
-    assert alive == [False, True]
+    assert alive == [False, True, True], "whether the process lives before and after, and the log has heard of it"
 
 
 def test_a_worker_that_keeps_its_own_positions_reads_again_what_it_has_not_kept(log: EmbeddedLog) -> None:
