@@ -46,15 +46,23 @@ class Asr(Worker):
         self._batch_s = batch_s
         self.linger_s = linger_s
         self._engine: Engine | None = None
-        self._decoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="decode")
+        self._decoders: ThreadPoolExecutor | None = None
 
     def start(self) -> None:
         """Loads the model and runs it once, so that the first call does not pay for it."""
+        self._decoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="decode")
         self._engine = load_engine(*self._make)
         self._engine.transcribe([Segment(np.zeros(8000, np.float32), 8000)])
 
+    def stop(self) -> None:
+        """See `Worker.stop`."""
+        if self._decoders is not None:
+            self._decoders.shutdown()
+
     def handle_many(self, steps: Sequence[Step]) -> None:
         """See `Worker.handle_many`."""
+        if self._engine is None or self._decoders is None:
+            raise RuntimeError("the engine is not loaded: start() comes first")
         decoded = list[tuple[Step, Segment]]()
         # libsndfile decodes outside of Python's lock; nearly all of the time without the engine goes into it.
         decoding = [self._decoders.submit(decode, step.message) for step in steps]
@@ -62,7 +70,7 @@ class Asr(Worker):
             step.attempt(partial(_take, future, decoded), self.refused)
         for batch in self._batches(decoded):
             started = time.perf_counter()
-            self._transcribe(batch)
+            self._transcribe(self._engine, batch)
             INFERENCE.labels(self.name).inc(time.perf_counter() - started)
             AUDIO.labels(self.name).inc(sum(_seconds(segment) for _, segment in batch))
 
@@ -78,19 +86,17 @@ class Asr(Worker):
         if batch:
             yield batch
 
-    def _transcribe(self, batch: Sequence[tuple[Step, Segment]]) -> None:
-        if self._engine is None:
-            raise RuntimeError("the engine is not loaded: start() comes first")
+    def _transcribe(self, engine: Engine, batch: Sequence[tuple[Step, Segment]]) -> None:
         try:
-            results = self._engine.transcribe([segment for _, segment in batch])
+            results = engine.transcribe([segment for _, segment in batch])
         except (ValueError, ArithmeticError) as error:
             if len(batch) == 1:
                 step, _ = batch[0]
                 step.fail(BadRecord("not_transcribable", f"the engine refuses this segment: {error}"), self.refused)
                 return
             half = len(batch) // 2
-            self._transcribe(batch[:half])
-            self._transcribe(batch[half:])
+            self._transcribe(engine, batch[:half])
+            self._transcribe(engine, batch[half:])
             return
         for (step, _), result in zip(batch, results, strict=True):
             step.attempt(partial(self._answer, result), self.refused)

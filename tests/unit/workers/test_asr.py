@@ -1,6 +1,7 @@
 """The ASR worker: every part is answered for itself, by words in the time of the recording or as failed."""
 
 import io
+import threading
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -81,6 +82,11 @@ def test_words_stand_at_their_time_in_the_recording_and_their_channel(make_bench
     assert (answer.call_id, answer.run, answer.total, answer.channel) == (CALL, 7, 4, 1)
     assert (answer.start_ms, answer.end_ms, answer.overlap_ms) == (5_000, 6_000, 40)
     assert (answer.status, answer.failure, answer.model, answer.model_revision) == ("ok", None, "stub", "1")
+
+
+def test_a_worker_that_has_stopped_leaves_no_thread_behind(bench: Bench) -> None:
+    answers(bench, part(0, 1, flac(0.5)))
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith("decode")] == []
 
 
 def test_a_batch_is_bounded_by_seconds_of_audio_and_a_longer_part_goes_alone(bench: Bench) -> None:
