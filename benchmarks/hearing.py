@@ -68,9 +68,14 @@ def _steps(sounds: Sequence[synth.Sound], seconds: int, detector: SpeechDetector
     for name, codec in FORMATS.items():
         timed(f"decode {name}", partial(_decoded, _files(sounds, codec)))
     files = _files(sounds, "ulaw")
-    with DecoderPool(workers=1) as pool:
-        pool.decode_many(files[:1])
-        answers = timed("decode mu-law in a child process (clock)", lambda: pool.decode_many(files), time.perf_counter)
+    with DecoderPool(workers=1) as pool, pool.folder() as folder:
+        fetched = [(name, folder / str(number)) for number, (name, _) in enumerate(files)]
+        for (_, file), (_, data) in zip(fetched, files, strict=True):
+            file.write_bytes(data)
+        pool.decode_many(fetched[:1])
+        answers = timed(
+            "decode mu-law in a child process (clock)", lambda: pool.decode_many(fetched), time.perf_counter
+        )
     recordings = [answer for answer in answers if isinstance(answer, Recording)]
     channels = [recording.channels[0] for recording in recordings]
     plan = tone_plan("MA")

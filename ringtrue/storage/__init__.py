@@ -2,7 +2,7 @@
 
     source = open_store("s3://recordings/2026", settings.s3)      # or a folder's path
     for info in source.store.list(source.bucket, source.prefix): ...
-    data = source.store.get(info.bucket, info.key, info.etag, max_bytes=...)
+    data = source.store.get(info.bucket, info.key, info.etag, max_bytes=...)    # `stream` for what may be large
 
 Errors are sorted once, here, by what is to be done about them (`ringtrue.errors`):
 

@@ -28,6 +28,7 @@ _ESCAPED_BYTE = re.compile(rb"\\x([0-9a-f]{2})")
 _DEVICE_ERRORS = frozenset(
     {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENOSPC, errno.EROFS, errno.EMFILE, errno.ENFILE}
 )
+_CHUNK_BYTES = 1 << 20
 
 
 class FolderStore:
@@ -43,7 +44,11 @@ class FolderStore:
         return _info(self.name, key, found)
 
     def get(self, bucket: str, key: str, etag: str | None, max_bytes: int) -> bytes:
-        """See `ObjectStore.get`. A file that is written to while it is read counts as changed."""
+        """See `ObjectStore.get`."""
+        return b"".join(self.stream(bucket, key, etag, max_bytes))
+
+    def stream(self, bucket: str, key: str, etag: str | None, max_bytes: int) -> Iterator[bytes]:
+        """See `ObjectStore.stream`. A file that is written to while it is read counts as changed."""
         path, _ = self._file(bucket, key)
         try:
             with path.open("rb") as file:
@@ -52,13 +57,15 @@ class FolderStore:
                     raise ObjectChanged(f"{key} in {self._root} has changed since it was registered")
                 if before.st_size > max_bytes:
                     raise ObjectTooLarge(f"{key} has {before.st_size} bytes; at most {max_bytes} are read")
-                data = file.read(before.st_size)
+                read = 0
+                while chunk := file.read(min(_CHUNK_BYTES, before.st_size - read)):
+                    read += len(chunk)
+                    yield chunk
                 after = os.fstat(file.fileno())
         except OSError as error:
             raise self._sorted(error, key) from error
-        if _etag(after) != _etag(before) or len(data) != before.st_size:
+        if _etag(after) != _etag(before) or read != before.st_size:
             raise ObjectChanged(f"{key} in {self._root} changed while it was read")
-        return data
 
     def put(self, bucket: str, key: str, data: bytes) -> None:
         """See `ObjectStore.put`."""

@@ -85,6 +85,15 @@ class ObjectStore(Protocol):
             ObjectError: It is gone, refused, another version than `etag`, or larger than `max_bytes`.
         """
 
+    def stream(self, bucket: str, key: str, etag: str | None, max_bytes: int) -> Iterator[bytes]:
+        """The same, piece by piece as the caller goes on, so that a large object is never held whole.
+
+        What came before an error is no object: it may be of another version.
+
+        Raises:
+            ObjectError: As `get`.
+        """
+
     def put(self, bucket: str, key: str, data: bytes) -> None:
         """Writes an object whole, or not at all; replaces one of the same key."""
 

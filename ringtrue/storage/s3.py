@@ -111,13 +111,17 @@ class S3Store:
             raise self._whose_fault(bucket, key, refused) from refused
 
     def get(self, bucket: str, key: str, etag: str | None, max_bytes: int) -> bytes:
-        """See `ObjectStore.get`. The version is pinned with `If-Match`."""
+        """See `ObjectStore.get`."""
+        return b"".join(self.stream(bucket, key, etag, max_bytes))
+
+    def stream(self, bucket: str, key: str, etag: str | None, max_bytes: int) -> Iterator[bytes]:
+        """See `ObjectStore.stream`. The version is pinned with `If-Match`."""
         headers: dict[str, str | list[str] | tuple[str]] = {"If-Match": f'"{etag}"'} if etag is not None else {}
         try:
             with self._named(bucket, key):
                 response = self._client.get_object(bucket, key, request_headers=headers)
                 try:
-                    return _body(response, key, max_bytes)
+                    yield from _body(response, key, max_bytes)
                 finally:
                     response.close()
                     response.release_conn()
@@ -242,17 +246,17 @@ def _trust(settings: S3Settings) -> ssl.SSLContext:
         raise StorageMisconfigured(problem) from error
 
 
-def _body(response: urllib3.BaseHTTPResponse, key: str, max_bytes: int) -> bytes:
+def _body(response: urllib3.BaseHTTPResponse, key: str, max_bytes: int) -> Iterator[bytes]:
     """The answer's bytes; urllib3 raises when fewer come than were announced."""
     announced = response.headers.get("content-length")
     if announced is not None and int(announced) > max_bytes:
         raise ObjectTooLarge(f"{key} has {announced} bytes; at most {max_bytes} are read")
-    data = bytearray()
+    read = 0
     for chunk in response.stream(_CHUNK_BYTES):
-        data += chunk
-        if len(data) > max_bytes:
+        read += len(chunk)
+        if read > max_bytes:
             raise ObjectTooLarge(f"{key} has more than the {max_bytes} bytes that are read at most")
-    return bytes(data)
+        yield chunk
 
 
 def _info(found: Object) -> ObjectInfo:

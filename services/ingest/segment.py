@@ -8,6 +8,7 @@ nothing more is taken: the audio on its topic never waits longer than it is kept
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 
 from ringtrue.errors import BadRecord
 from ringtrue.messages import CallHeard, CallRequested, SegmentAudio
@@ -100,29 +101,30 @@ class Segment(Worker):
             self._handle(group)
 
     def _handle(self, steps: Sequence[Step]) -> None:
-        fetched = list[tuple[Step, bytes]]()
-        for step in steps:
-            step.attempt(lambda step: fetched.append((step, self._fetch(step))), self.refused)
-        decoded = self._decoded(fetched)
-        fetched.clear()  # a long call's file and its samples together would be too much
         batch = list[tuple[Step, Recording]]()
-        for step, recording in decoded:
+        for step, recording in self._decoded(steps):
             if batch and sum(one.duration_ms for _, one in batch) + recording.duration_ms > _BATCH_S * 1000:
                 self._hear(batch)
                 batch = []
             batch.append((step, recording))
         self._hear(batch)
 
-    def _fetch(self, step: Step) -> bytes:
+    def _fetch(self, file: Path, fetched: list[tuple[Step, Path]], step: Step) -> None:
         asked = step.message
         if not isinstance(asked, CallRequested):
             raise BadRecord("unexpected", f"segment does not expect a {type(asked).__name__}")
-        return self._store.get(asked.bucket, asked.key, asked.etag, _RECORDING_BYTES)
+        with file.open("wb") as written:
+            written.writelines(self._store.stream(asked.bucket, asked.key, asked.etag, _RECORDING_BYTES))
+        fetched.append((step, file))
 
-    def _decoded(self, fetched: Sequence[tuple[Step, bytes]]) -> list[tuple[Step, Recording]]:
+    def _decoded(self, steps: Sequence[Step]) -> list[tuple[Step, Recording]]:
         if self._pool is None:
             raise RuntimeError("no decoders: start() comes first")
-        answers = self._pool.decode_many([(step.message.key, data) for step, data in fetched])
+        with self._pool.folder() as folder:
+            fetched = list[tuple[Step, Path]]()
+            for number, step in enumerate(steps):
+                step.attempt(partial(self._fetch, folder / str(number), fetched), self.refused)
+            answers = self._pool.decode_many([(step.message.key, file) for step, file in fetched])
         decoded = []
         for (step, _), answer in zip(fetched, answers, strict=True):
             if isinstance(answer, Undecodable):

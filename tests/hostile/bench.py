@@ -42,7 +42,10 @@ class Bench:
 
     def answer(self, name: str, data: bytes) -> Recording | Undecodable:
         """What comes of a file."""
-        return self._pool.decode_many([(name, data)])[0]
+        with self._pool.folder() as folder:
+            file = folder / "file"
+            file.write_bytes(data)
+            return self._pool.decode_many([(name, file)])[0]
 
     def decode(self, name: str, data: bytes) -> Seen:
         """Decodes a file in a child that is warm."""

@@ -5,9 +5,9 @@ memory, write no file longer than the longest recording, and get a bounded share
 A child that dies answers for its file alone; pebble puts another in its place. The children are spawned, which is safe
 beside threads: the program's `__main__` must be guarded as usual.
 
-The file goes to the child, and its samples come back, through private files in the system's temporary folder that are
-deleted at once when they have been mapped into memory: neither side ever holds a long call twice, and the system can
-take the pages back. A call of four hours takes 230 MB of that folder for each channel at 8 kHz.
+Samples come back from the child through private files in the system's temporary folder that are deleted at once when
+they have been mapped into memory: neither side ever holds a long call twice, and the system can take the pages back. A
+call of four hours takes 230 MB of that folder for each channel at 8 kHz, and its own size when it was fetched into it.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import resource
 import shutil
 import signal
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import TracebackType
@@ -41,8 +41,6 @@ from services.ingest.audio.decode import (
 from services.ingest.audio.resample import Samples
 
 _Answer = Recording | Undecodable
-#: The file that is decoded; the channels are beside it by their number.
-_FILE = "file"
 #: Errors of the temporary folder, which say nothing against a file.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
 
@@ -56,14 +54,28 @@ class DecoderPool:
         self._folder = Path(tempfile.mkdtemp(prefix="ringtrue-decode-"))
         self._pool = self._new_pool()
 
-    def decode_many(self, files: Sequence[tuple[str, bytes]]) -> list[_Answer]:
-        """One answer for each (name, bytes), in their order. A file's own fault is its answer, never an exception.
+    @contextlib.contextmanager
+    def folder(self) -> Iterator[Path]:
+        """A private folder for files that shall be decoded; it is deleted afterwards.
+
+        Raises:
+            Away: It has no room.
+        """
+        with self._no_room():
+            folder = Path(tempfile.mkdtemp(dir=self._folder))
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder)
+
+    def decode_many(self, files: Sequence[tuple[str, Path]]) -> list[_Answer]:
+        """One answer for each name and file, in their order. A file's own fault is its answer, never an exception.
 
         Raises:
             Away: No child process can be kept alive, or the temporary folder has no room.
         """
         answers = self._attempt(files)
-        return [answer or self._second_answer(name, data) for answer, (name, data) in zip(answers, files, strict=True)]
+        return [answer or self._second_answer(name, file) for answer, (name, file) in zip(answers, files, strict=True)]
 
     def close(self) -> None:
         """Ends the children and waits for them."""
@@ -90,44 +102,46 @@ class DecoderPool:
         self._pool.stop()
         self._pool.join()
 
-    def _attempt(self, files: Sequence[tuple[str, bytes]]) -> list[_Answer | None]:
+    def _attempt(self, files: Sequence[tuple[str, Path]]) -> list[_Answer | None]:
         if not self._pool.active:  # a child that died idle breaks the whole pool
             self._end_children()
             self._pool = self._new_pool()
-        folders = [self._folder_for(data) for _, data in files]
-        futures = [
-            self._pool.schedule(_decode_in_child, args=(folder, name, self._limits), timeout=self._limits.wall_seconds)
-            for folder, (name, _) in zip(folders, files, strict=True)
-        ]
-        return [
-            self._answer(future, folder, name)
-            for future, folder, (name, _) in zip(futures, folders, files, strict=True)
-        ]
+        with self.folder() as folder:
+            futures = [
+                self._pool.schedule(
+                    _decode_in_child,
+                    args=(file, folder / str(number), name, self._limits),
+                    timeout=self._limits.wall_seconds,
+                )
+                for number, (name, file) in enumerate(files)
+            ]
+            return [
+                self._answer(future, folder / str(number), name)
+                for number, (future, (name, _)) in enumerate(zip(futures, files, strict=True))
+            ]
 
-    def _folder_for(self, data: bytes) -> Path:
+    @contextlib.contextmanager
+    def _no_room(self) -> Iterator[None]:
         try:
-            folder = Path(tempfile.mkdtemp(dir=self._folder))
-            (folder / _FILE).write_bytes(data)
+            yield
         except OSError as error:
-            raise self._no_room(error) from error
-        return folder
+            if error.errno not in _NO_ROOM:
+                raise
+            raise Away(f"the temporary folder {self._folder} cannot be used for decoding: {error.strerror}") from error
 
-    def _no_room(self, error: OSError) -> Away:
-        return Away(f"the temporary folder {self._folder} cannot be used for decoding: {error.strerror}")
-
-    def _second_answer(self, name: str, data: bytes) -> _Answer:
+    def _second_answer(self, name: str, file: Path) -> _Answer:
         """A child that was killed from outside (for want of memory) said nothing against its file: once more."""
-        answer = self._attempt([(name, data)])[0]
+        answer = self._attempt([(name, file)])[0]
         if answer is None and not self._pool.active:
             raise Away("the processes that decode recordings do not stay alive")
         return answer or self._lost(name, "was killed twice")
 
-    def _answer(self, future: "ProcessFuture[Facts | Undecodable]", folder: Path, name: str) -> _Answer | None:
+    def _answer(self, future: "ProcessFuture[Facts | Undecodable]", channels: Path, name: str) -> _Answer | None:
         try:
             facts = future.result()
             if isinstance(facts, Undecodable):
                 return facts
-            return facts.recording([_mapped(folder / str(channel)) for channel in range(facts.used_channels)])
+            return facts.recording([_mapped(_channel(channels, number)) for number in range(facts.used_channels)])
         except TimeoutError:
             return Undecodable(
                 "too_slow", f"{name}: decoding took more than {self._limits.wall_seconds:g} s and was stopped. {_LOOK}"
@@ -144,16 +158,22 @@ class DecoderPool:
             return self._lost(name, f"died (exit code {death.exitcode})")
         except Exception as error:  # a fault of ours, which must not come back with the file again and again
             if isinstance(error, OSError) and error.errno in _NO_ROOM:
-                raise self._no_room(error) from error
+                raise
             return self._lost(name, f"failed ({error!r})")
         finally:
-            shutil.rmtree(folder)
+            for number in range(MAX_CHANNELS):  # the others' are still to come
+                _channel(channels, number).unlink(missing_ok=True)
 
     def _lost(self, name: str, what: str) -> Undecodable:
         return Undecodable("decoder_died", f"{name}: the decoder {what} on this file. {_LOOK}")
 
 
 _LOOK = "It may be damaged or made to do harm: fetch or export it again."
+
+
+def _channel(channels: Path, number: int) -> Path:
+    """The file of a channel's samples."""
+    return channels.with_name(f"{channels.name}-{number}")
 
 
 def _mapped(file: Path) -> Samples:
@@ -175,11 +195,11 @@ def _enter_child(limits: DecodeLimits) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
-def _decode_in_child(folder: Path, name: str, limits: DecodeLimits) -> Facts | Undecodable:
+def _decode_in_child(file: Path, channels: Path, name: str, limits: DecodeLimits) -> Facts | Undecodable:
     used = resource.getrusage(resource.RUSAGE_SELF)
     _limit_cpu(int(used.ru_utime + used.ru_stime) + 1 + limits.cpu_seconds)
     try:
-        return _decode_files(folder, name, limits)
+        return _decode_files(file, channels, name, limits)
     except Undecodable as reason:
         return reason
     except (MemoryError, OSError) as error:
@@ -195,11 +215,11 @@ def _decode_in_child(folder: Path, name: str, limits: DecodeLimits) -> Facts | U
         _limit_cpu(resource.RLIM_INFINITY)
 
 
-def _decode_files(folder: Path, name: str, limits: DecodeLimits) -> Facts:
+def _decode_files(file: Path, channels: Path, name: str, limits: DecodeLimits) -> Facts:
     with contextlib.ExitStack() as opened:
-        file = opened.enter_context((folder / _FILE).open("rb"))
-        channels = [opened.enter_context((folder / str(number)).open("wb")) for number in range(MAX_CHANNELS)]
-        return decode_into([channel.write for channel in channels], file, name, limits)
+        read = opened.enter_context(file.open("rb"))
+        written = [opened.enter_context(_channel(channels, number).open("wb")) for number in range(MAX_CHANNELS)]
+        return decode_into([channel.write for channel in written], read, name, limits)
 
 
 def _limit_cpu(seconds: int) -> None:

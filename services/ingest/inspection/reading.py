@@ -101,10 +101,10 @@ def _decoded(path: Path, pool: DecoderPool) -> Recording | Unusable:
     if path.stat().st_size > _MOST_BYTES:
         return Unusable(file, "too_large", f"{file}: it has more than {_MOST_BYTES // 1_000_000} MB. Split it.")
     try:
-        data = path.read_bytes()
+        path.open("rb").close()
     except OSError as error:
         return Unusable(file, "unreadable", f"{file}: it cannot be read ({error.strerror}).")
-    (answer,) = pool.decode_many([(file, data)])
+    (answer,) = pool.decode_many([(file, path)])
     return Unusable(file, answer.reason, answer.message) if isinstance(answer, Undecodable) else answer
 
 

@@ -26,6 +26,14 @@ def test_what_was_put_is_got(source: Source) -> None:
     assert source.store.get(source.bucket, key, None, max_bytes=100) == b"RIFF"
 
 
+def test_a_large_object_comes_in_pieces(source: Source) -> None:
+    data = bytes(range(256)) * 12_000
+    key = put(source, "long.wav", data)
+    pieces = list(source.store.stream(source.bucket, key, None, max_bytes=len(data)))
+    assert b"".join(pieces) == data
+    assert max(len(piece) for piece in pieces) <= len(data) // 2
+
+
 def test_an_empty_object_is_an_object(source: Source) -> None:
     key = put(source, "empty.wav", b"")
     info = source.store.stat(source.bucket, key)

@@ -45,6 +45,10 @@ class Shelf:
             raise ObjectTooLarge(f"{key} is too large")
         return data
 
+    def stream(self, bucket: str, key: str, etag: str | None, max_bytes: int) -> Iterator[bytes]:
+        """See `ObjectStore.stream`."""
+        yield self.get(bucket, key, etag, max_bytes)
+
     def list(self, bucket: str, prefix: str, since_ms: int | None = None) -> Iterator[ObjectInfo]:
         """See `ObjectStore.list`."""
         yield from (info for key, (info, _) in sorted(self._objects.items()) if key.startswith(prefix))

@@ -1,8 +1,11 @@
 """Segment: every requested run is answered, with its parts or as failed, also when the worker dies on the way."""
 
 import io
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,8 +30,13 @@ class Decoders:
     def __init__(self, *_: object) -> None:
         pass
 
-    def decode_many(self, files: Sequence[tuple[str, bytes]]) -> list[Recording | Undecodable]:
-        return [self._decode(name, data) for name, data in files]
+    @contextmanager
+    def folder(self) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
+
+    def decode_many(self, files: Sequence[tuple[str, Path]]) -> list[Recording | Undecodable]:
+        return [self._decode(name, file.read_bytes()) for name, file in files]
 
     def close(self) -> None:
         pass
