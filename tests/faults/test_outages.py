@@ -57,7 +57,7 @@ def test_an_outage_with_backlog_expires_nothing_and_refuses_nothing(
     pipeline.check()
     for child in running:
         assert child.process.poll() is None, child.tail()
-        child.until(lambda child=child: child.said[-1] == "ready", "get ready again")  # type: ignore[misc]  # no type
+        child.until(lambda child=child: child.said[-1] == "ready", "get ready again")  # type: ignore[misc]  # a lambda's default has no type
     restores = _restores(running[1])
     assert pipeline.observer.commands == []
     row.saw(

@@ -1,7 +1,7 @@
 """Good recordings of every format, short and loud all through, for the corpus and the mutations to damage."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 
@@ -24,7 +24,7 @@ def _by_av(container: str, codec: str, rate_hz: int, bit_rate: int = 0, **option
 
 
 _MAKERS: dict[str, Callable[[], bytes]] = {
-    **{codec: lambda codec=codec: _by_sndfile(codec) for codec in synth.CODECS},  # type: ignore[misc]
+    **{codec: partial(_by_sndfile, codec) for codec in synth.CODECS},
     "float": lambda: _by_av("wav", "pcm_f32le", 8_000),
     "ms-adpcm": lambda: _by_av("wav", "adpcm_ms", 8_000),
     "ima-adpcm": lambda: _by_av("wav", "adpcm_ima_wav", 8_000),

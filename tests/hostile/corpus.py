@@ -11,6 +11,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import soundfile
@@ -301,7 +302,7 @@ _WHOLE: dict[str, tuple[str, str, Callable[[], bytes]]] = {
 _TIGHT = (_CUTS, _LIES, _FOREIGN, _NO_SOUND, _BOMBS)
 
 CORPUS: dict[str, Hostile] = {
-    **{name: Hostile("text with a recording's name", "text", lambda text=text: text) for name, text in _TEXT.items()},  # type: ignore[misc]
+    **{name: Hostile("text with a recording's name", "text", partial(bytes, text)) for name, text in _TEXT.items()},
     **{name: Hostile(*row) for rows in _TIGHT for name, row in rows.items()},
     **{name: Hostile(*row, whole_ends=_LONG_IN_FULL.get(name, SOUND)) for name, row in _LONG.items()},
     **{name: Hostile(*row, whole=True) for name, row in _WHOLE.items()},

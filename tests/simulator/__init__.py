@@ -12,6 +12,7 @@
     simulation      one run; `python -m tests.simulator SEED` makes it again
     mutants         adapters broken on purpose
 
-`test_truth.py` asks the same of a real broker, `test_world.py` what a real one does only now and then. The runs
-themselves are in `tests/unit/streaming/test_simulation.py`; the contract suite runs on the simulated cluster too.
+`test_truth_of_transactions.py` and `test_truth_of_groups.py` ask the same of a real broker (`truth` has what they
+share), `test_world.py` what a real one does only now and then. The runs themselves are in
+`tests/unit/streaming/test_simulation.py`; the contract suite runs on the simulated cluster too.
 """

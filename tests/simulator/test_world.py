@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 import pytest
@@ -40,7 +41,7 @@ class Bench:
                 left -= 1
 
         for number, body in enumerate(bodies):
-            self.baton.start(Process(f"p{number}"), lambda one=body: live(one))  # type: ignore[misc] # bound early
+            self.baton.start(Process(f"p{number}"), partial(live, body))
         while left:
             self.baton.sleep(1.0)
         return problems

@@ -10,6 +10,7 @@ Source: Kafka, `TransactionCoordinator` and `TransactionStateManager`.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 
 from confluent_kafka import KafkaError
 
@@ -148,9 +149,9 @@ class TransactionCoordinator:
         producer, epoch = transaction.producer, transaction.epoch
         # In an order that does not depend on where objects lie in memory.
         for partition in sorted(transaction.partitions, key=lambda one: (one.topic, one.number)):
-            left.append(lambda one=partition: one.mark(producer, epoch, committed))  # type: ignore[misc] # bound early
+            left.append(partial(partition.mark, producer, epoch, committed))
         for group in sorted(transaction.groups, key=lambda one: one.name):
-            left.append(lambda one=group: one.positions.mark(producer, committed=committed))  # type: ignore[misc] # bound early
+            left.append(partial(group.positions.mark, producer, committed=committed))
         transaction.partitions.clear()
         transaction.groups.clear()
         outstanding = len(left)
@@ -164,6 +165,6 @@ class TransactionCoordinator:
 
         for write in left:
             delay_s = self._schedule.rng.uniform(0, self._marker_delay_s)
-            self._schedule.at(delay_s, lambda one=write: marked(one))  # type: ignore[misc] # bound early
+            self._schedule.at(delay_s, partial(marked, write))
         if not left:
             transaction.state = State.COMPLETE

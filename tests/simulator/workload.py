@@ -196,7 +196,8 @@ class Observer:
         for topic, number in _places():
             for entry in self._inputs(topic, number):
                 message = _read(entry)
-                runs[message.call_id, *message.case_id.split("/")] += 1  # type: ignore[index] # three parts
+                run, total = message.case_id.split("/")
+                runs[message.call_id, run, total] += 1
         for (call, run, total), count in runs.items():
             closed = (_CLOSED, call, run) in self._ended
             if closed is not (count == int(total)):

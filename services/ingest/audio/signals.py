@@ -29,7 +29,9 @@ def _signal(
     return Sound(partials_hz, tolerance, shortest, longest, closed_cells, share)
 
 
-_BEEP = _signal(620.0, tolerance=0.05, ms=(150, 700))
+#: Where voicemail and network tones lie (domain.md); they are listened for from 1 Hz below to 1 Hz above.
+BEEP_HZ = (590.0, 650.0)
+_BEEP = _signal(sum(BEEP_HZ) / 2, tolerance=0.05, ms=(150, 700))
 #: E.180 allows 50 Hz, and 260 to 400 ms; North America's are 914 or 985, 1371 or 1429 and 1777 Hz, 274 or 380 ms.
 _SIT_MS, _SIT_GAP_MS = (220, 440), (-60, 80)
 _SIT = (

@@ -68,7 +68,7 @@ class Sound:
     """
 
     partials_hz: tuple[float, ...]
-    tolerance: float = 0.025
+    tolerance: float
     shortest_cells: int = 4
     longest_cells: int = 1 << 30
     closed_cells: int = 5

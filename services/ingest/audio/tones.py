@@ -19,6 +19,10 @@ from services.ingest.audio.signals import SIGNALS, beeps_in, named_signals
 from services.ingest.audio.spectrum import ANALYSIS_RATE_HZ, Burst, Sound, find_bursts
 from services.ingest.audio.tone_plans import TonePlan, ToneSpec
 
+#: How far a plan's tone may be off, a part of its frequency. Networks keep within 1 %; 2.5 % leaves room for a recorder
+#: with a bad clock and still tells 425 Hz from 440.
+TOLERANCE = 0.025
+
 
 @dataclass(frozen=True, slots=True)
 class Tones:
@@ -130,5 +134,4 @@ def _is_single(spec: ToneSpec) -> bool:
 
 
 def _sound(spec: ToneSpec) -> Sound:
-    # Networks keep within 1 %; 2.5 % leaves room for a recorder with a bad clock and still tells 425 Hz from 440.
-    return Sound(spec.partials_hz, tolerance=0.025)
+    return Sound(spec.partials_hz, TOLERANCE)

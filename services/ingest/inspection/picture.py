@@ -21,7 +21,9 @@ from scipy import fft
 
 from services.ingest.audio.decode import Recording
 from services.ingest.audio.resample import Samples
+from services.ingest.audio.signals import BEEP_HZ
 from services.ingest.audio.tone_plans import tone_plan
+from services.ingest.audio.tones import TOLERANCE
 from services.ingest.inspection.finding import Finding, Mark
 
 Values = npt.NDArray[np.float32]
@@ -45,8 +47,6 @@ _FRAME_S, _LOWEST_HZ = 0.064, 200.0
 _OCTAVES_HZ = (200, 300, 425, 600, 1_000, 1_500, 2_000, 3_000, 4_000, 6_000, 8_000)
 _RANGE_DB = 70.0
 _FRAMES_AT_ONCE = 2_000
-#: What is drawn around a frequency, as wide as tone analysis listens; where voicemail tones lie (domain.md).
-_TOLERANCE, _VOICEMAIL_HZ = 0.025, (590.0, 650.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +183,7 @@ def _texts(mark: Mark) -> tuple[str, ...]:
 
 
 def _bands(country: str | None) -> Iterator[Band]:
-    yield Band(*_VOICEMAIL_HZ, "voicemail")
+    yield Band(*BEEP_HZ, "voicemail")
     if country is None:
         return
     plan = tone_plan(country)
@@ -192,7 +192,7 @@ def _bands(country: str | None) -> Iterator[Band]:
         for hertz in spec.frequencies_hz:
             named.setdefault(hertz, kind)
     for hertz, kind in named.items():
-        yield Band(hertz * (1 - _TOLERANCE), hertz * (1 + _TOLERANCE), f"{kind} {hertz:g} Hz")
+        yield Band(hertz * (1 - TOLERANCE), hertz * (1 + TOLERANCE), f"{kind} {hertz:g} Hz")
 
 
 def _draw_marks(panel: Axes, bars: Sequence[Bar]) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -105,9 +106,9 @@ def test_calls_can_be_searched(engine: sa.Engine) -> None:
     store(engine, made.registered("recordings/nobody", client_number=None, started_at_ms=None))
     store(engine, made.classified("recordings/a"))
 
-    def found(**chosen: object) -> list[str]:
+    def found(**chosen: Any) -> list[str]:
         with reading(engine) as connection:
-            calls = find_calls(connection, **chosen)  # type: ignore[arg-type] # one keyword at a time
+            calls = find_calls(connection, **chosen)
         return [call.call_id.removeprefix("recordings/") for call in calls]
 
     assert found() == ["b_1", "b%1", "a", "nobody"]
@@ -137,10 +138,10 @@ def test_orders_can_be_chosen_by_number_verdict_and_manifest(engine: sa.Engine) 
     store(engine, made.verdict(), made.verdict(again, "non_compliant"), made.verdict(other, "pending"))
     store(engine, made.current(fresh), made.row(other), made.row(fresh, manifest="recordings/b.csv"))
 
-    def found(**chosen: object) -> list[str]:
+    def found(**chosen: Any) -> list[str]:
         with reading(engine) as connection:
-            cases = find_cases(connection, **chosen)  # type: ignore[arg-type] # one keyword at a time
-            assert len(cases) == sum(count_cases(connection, **chosen).values())  # type: ignore[arg-type] # the same
+            cases = find_cases(connection, **chosen)
+            assert len(cases) == sum(count_cases(connection, **chosen).values())
         return [case.order.case_id for case in cases]
 
     first, second, third = (order.case_id for order in (made.order(), other, fresh))

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -160,11 +160,11 @@ def test_a_database_that_is_away_for_a_moment_loses_nothing(
 ) -> None:
     commit, tries = Archive.commit, list[int]()
 
-    def away_twice(self: Archive, entries: object) -> None:
+    def away_twice(self: Archive, entries: Sequence[Entry]) -> None:
         tries.append(1)
         if len(tries) <= 2:
             raise DatabaseAway("the test says so")
-        commit(self, entries)  # type: ignore[arg-type] # passed on as it came
+        commit(self, entries)
 
     monkeypatch.setattr(Archive, "commit", away_twice)
     monkeypatch.setattr("ringtrue.streaming.worker._BACK_OFF_S", (0.01, 0.02))

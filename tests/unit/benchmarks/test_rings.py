@@ -2,6 +2,7 @@ import dataclasses
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,8 +47,8 @@ def strength(sound: Sound, start_ms: float, end_ms: float, hertz: float) -> floa
     return float(2 * np.abs(np.mean(piece * np.exp(-2j * np.pi * hertz * times))))
 
 
-def row(**changes: object) -> Scored:
-    return dataclasses.replace(ROW, **changes)  # type: ignore[arg-type]
+def row(**changes: Any) -> Scored:
+    return dataclasses.replace(ROW, **changes)
 
 
 def printed(rows: Sequence[Scored], title: str) -> dict[str, list[str]]:

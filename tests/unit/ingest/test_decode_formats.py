@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -144,9 +145,9 @@ def test_two_channels_stay_apart_in_every_container(container: str, codec: str, 
 
 
 @pytest.mark.parametrize(("encoding", "subtype"), [("alaw", "ALAW"), ("mulaw", "ULAW")])
-def test_a_headerless_recording_is_read_as_the_setting_says(encoding: str, subtype: str) -> None:
+def test_a_headerless_recording_is_read_as_the_setting_says(encoding: Literal["alaw", "mulaw"], subtype: str) -> None:
     data = by_sndfile(call(), 8_000, "RAW", subtype)
-    limits = DecodeLimits(raw_encoding=encoding)  # type: ignore[arg-type]  # the two of the table
+    limits = DecodeLimits(raw_encoding=encoding)
     assert_heard(decode(data, "CALL.RAW", limits), f"RAW/{subtype}")
 
 

@@ -66,9 +66,9 @@ def test_another_length_or_pitch_is_no_voicemail_tone(hertz: float, ms: float) -
 
 @pytest.mark.parametrize("codec", sorted(synth.CODECS))
 def test_keys_pressed_are_keys_and_not_rings(codec: str) -> None:
-    found = tones(synth.through(codec, synth.dtmf("0612345678*#11")))
+    found = tones(synth.through(codec, synth.dtmf("0612345678*#" * 3 + "11")))
     assert (found.ring_count, found.ring_confidence) == (0, 0.99)
-    assert [tone.kind for tone in found.other] == ["dtmf"] * 14
+    assert [tone.kind for tone in found.other] == ["dtmf"] * 38
 
 
 def test_keys_are_heard_1_5_percent_off_and_under_noise() -> None:

@@ -59,7 +59,9 @@ def test_an_undisturbed_run_handles_everything(undisturbed: Mapping[str, object]
     sent = undisturbed["sent"]
     assert isinstance(sent, dict)
     assert [case for name, case in sent["out"] if name == "a"][-1] == " 1l 1r 2l 2r 3l 3r 4l 4r"
-    assert undisturbed["refused"] == [("rotten", undisturbed["refused"][0][1])]  # type: ignore[index] # a list
+    refused = undisturbed["refused"]
+    assert isinstance(refused, list)
+    assert refused == [("rotten", refused[0][1])]
 
 
 @pytest.mark.parametrize("worker", ["tiny-first", "tiny-second"])

@@ -25,7 +25,7 @@ RELEASES = sorted((SCHEMAS / "released").iterdir(), key=lambda folder: [int(part
 LAST = RELEASES[-1]
 CODEC, FORMAT = Codec(), SingleObject()
 RELEASED = [(folder, path.stem) for folder in RELEASES for path in sorted(folder.glob("*.avsc"))]
-EXAMPLE = {
+EXAMPLE: dict[str, Any] = {
     "type": "record",
     "name": "Example",
     "namespace": "ringtrue",
@@ -112,7 +112,7 @@ def test_a_change_that_breaks_is_found(problem: str) -> None:
 
 def test_a_field_with_a_default_may_be_added() -> None:
     changed = copy.deepcopy(EXAMPLE)
-    changed["fields"].append({"name": "more", "type": ["null", "long"], "default": None})  # type: ignore[attr-defined] # a list
+    changed["fields"].append({"name": "more", "type": ["null", "long"], "default": None})
     assert breaks(EXAMPLE, changed) == []
 
 

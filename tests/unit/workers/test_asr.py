@@ -97,7 +97,8 @@ def test_a_batch_is_bounded_by_seconds_of_audio_and_a_longer_part_goes_alone(ben
 
 
 def test_a_part_that_the_engine_refuses_is_found_among_its_neighbours(bench: Bench) -> None:
-    bench.worker._batch_s = 100.0  # type: ignore[attr-defined] # one batch for all of them
+    assert isinstance(bench.worker, Asr)
+    bench.worker._batch_s = 100.0  # one batch for all of them
     sounds = [flac(0.6, level=0.9 if index in (2, 5) else 0.1) for index in range(7)]
     found = answers(bench, *(part(index, 7, sound) for index, sound in enumerate(sounds)))
     assert {index for index, answer in found.items() if answer.status == "failed"} == {2, 5}
