@@ -179,6 +179,25 @@ def test_the_settings_of_what_runs_are_printed_for_the_shell(
     assert main(arguments) == 1
 
 
+def test_a_bucket_that_notifies_another_topic_is_not_given_to_the_tests(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = State(tmp_path / "state")
+    with state.locked():
+        setup = state.load()
+        setup.topic_prefix = "site-1."
+        setup.ports["minio"] = 9000
+        state.save(setup)
+    folder = state.folder / "minio"
+    folder.mkdir()
+    processes.start(_SLEEPS, folder / "pid", folder / "log")
+    try:
+        assert main(["env", "--state", str(state.folder), "--test"]) == 2
+        assert "up --test --topic-prefix ''" in capsys.readouterr().err
+    finally:
+        assert main(["down", "--state", str(state.folder)]) == 0
+
+
 def test_a_running_server_is_not_started_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     state = State(tmp_path / "state")
     with state.locked():

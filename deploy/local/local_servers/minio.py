@@ -7,7 +7,7 @@ from pathlib import Path
 
 from local_servers import processes
 from local_servers.console import say
-from local_servers.errors import Missing
+from local_servers.errors import Missing, WrongUse
 from local_servers.kafka import NOTIFICATIONS, Kafka
 from local_servers.places import Setup, State, exclusively
 from local_servers.processes import Command, Launch
@@ -122,7 +122,16 @@ class Minio(Server):
         }
 
     def test_exports(self) -> dict[str, str]:
-        """The bucket and its keys."""
+        """The bucket and its keys.
+
+        Raises:
+            WrongUse: The bucket notifies another topic than the tests read.
+        """
+        if self.setup.topic_prefix:
+            raise WrongUse(
+                f"its bucket notifies the topic {self.setup.topic_prefix}{NOTIFICATIONS}, and the tests read "
+                f"{NOTIFICATIONS}: run `down`, then `up --test --topic-prefix ''`"
+            )
         return {
             "RINGTRUE_TEST_S3": f"{self._bucket.endpoint}/{_BUCKET}",
             "RINGTRUE_TEST_S3_ACCESS_KEY": self._bucket.access_key,
