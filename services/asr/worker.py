@@ -64,7 +64,7 @@ class Asr(Worker):
         if self._engine is None or self._decoders is None:
             raise RuntimeError("the engine is not loaded: start() comes first")
         decoded = list[tuple[Step, Segment]]()
-        # libsndfile decodes outside of Python's lock; nearly all of the time without the engine goes into it.
+        # libsndfile decodes outside of Python's lock.
         decoding = [self._decoders.submit(decode, step.message) for step in steps]
         for step, future in zip(steps, decoding, strict=True):
             step.attempt(partial(_take, future, decoded), self.refused)
