@@ -1,5 +1,7 @@
 """The logs that must keep the contract, each by a name under which child processes open it too."""
 
+import atexit
+import shutil
 import tempfile
 import uuid
 from collections.abc import Callable
@@ -79,4 +81,5 @@ def _kafka(location: str, partitions: int, session_timeout_s: float, clients: Cl
     )
     # A folder of its own, as another machine has: what it needs of the state comes from the log.
     folder = Path(tempfile.mkdtemp(prefix="ringtrue-state-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return KafkaLog(settings, LogSettings(partitions=partitions), folder, clients)
