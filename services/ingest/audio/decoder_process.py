@@ -66,7 +66,7 @@ class DecoderPool:
             try:
                 yield folder
             finally:
-                shutil.rmtree(folder)
+                shutil.rmtree(folder, ignore_errors=True)  # a child may still write into it
 
     def decode_many(self, files: Sequence[tuple[str, Path]]) -> list[_Answer]:
         """One answer for each name and file, in their order. A file's own fault is its answer, never an exception.
