@@ -71,6 +71,27 @@ def own_broker(kafka_server: str, tmp_path_factory: pytest.TempPathFactory) -> I
         broker.reset()
 
 
+@pytest.fixture(scope="module")
+def own_cluster(kafka_server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """Three brokers, of which one may be hurt. They start only where the shared one could."""
+    cluster = Broker(tmp_path_factory.mktemp("cluster"), nodes=3)
+    try:
+        cluster.up()
+        yield cluster
+    finally:
+        cluster.reset()
+
+
+@pytest.fixture
+def cluster_pipeline(own_cluster: Broker, tmp_path: Path) -> Iterator[Pipeline]:
+    """A pipeline on the cluster of which one may be hurt."""
+    own_cluster.up()
+    made = Pipeline(own_cluster.bootstrap, tmp_path)
+    yield made
+    own_cluster.wake()
+    made.close()
+
+
 @pytest.fixture
 def hurt_pipeline(own_broker: Broker, tmp_path: Path) -> Iterator[Pipeline]:
     """A pipeline on a broker that may be hurt."""

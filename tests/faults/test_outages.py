@@ -1,4 +1,10 @@
-"""The broker goes away, and comes back: faults 12 and 15 of the list. On a broker that nobody else needs."""
+"""The broker goes away, and comes back: faults 12 and 15 of the list. On brokers that nobody else needs.
+
+Kafka up to 4.3.1 loses the end of a transaction when it has to tell a partition of it while no broker leads this
+partition (KAFKA-20734): its positions stay pending for ever. A single broker that starts is in that state for a moment.
+So no transaction may end of itself just then: here they time out later than any outage, and a broker that is killed
+while it commits is one of three.
+"""
 
 import json
 import signal
@@ -24,6 +30,7 @@ from tests.faults.process import Child, Fault
 pytestmark = [pytest.mark.servers, pytest.mark.whole]
 
 _OUTAGE_S = 12.0
+_TRANSACTION_S = 90.0  # longer than an outage and a start
 _MEMBERS = 12
 
 
@@ -35,7 +42,7 @@ def test_an_outage_with_backlog_expires_nothing_and_refuses_nothing(
     pipeline = hurt_pipeline
     half = calls(10, "half")
     pipeline.feed(half, heard=False)
-    options: dict[str, Any] = {"session_s": 30.0, "deadline_s": 5.0}
+    options: dict[str, Any] = {"session_s": 30.0, "deadline_s": 5.0, "transaction_s": _TRANSACTION_S}
     running = [pipeline.start("copier", **options), pipeline.start("assembler", lost_after_s=60.0, **options)]
     assert pipeline.observer.until(lambda: len(pipeline.observer.state) == 40, 30)  # 10 open calls, 30 parts
     pipeline.feed(calls(300, "backlog"))
@@ -111,7 +118,9 @@ def test_a_broker_killed_before_it_is_asked_to_commit_leaves_the_turn_undone_or_
     pipeline = hurt_pipeline
     pipeline.feed(calls(20))
     for role in ("copier", "assembler"):
-        child = pipeline.start(role, at=Fault("sent", 6).stops(), session_s=10.0, deadline_s=15.0)
+        child = pipeline.start(
+            role, at=Fault("sent", 6).stops(), session_s=10.0, deadline_s=15.0, transaction_s=_TRANSACTION_S
+        )
         child.is_stopped()
         own_broker.kill()
         child.signal(signal.SIGCONT)
@@ -124,24 +133,26 @@ def test_a_broker_killed_before_it_is_asked_to_commit_leaves_the_turn_undone_or_
 
 @pytest.mark.parametrize("after_ms", [1, 10, 50])
 def test_a_broker_killed_while_it_commits_leaves_the_turn_undone_or_done(
-    after_ms: int, own_broker: Broker, hurt_pipeline: Pipeline, row: Row
+    after_ms: int, own_cluster: Broker, cluster_pipeline: Pipeline, row: Row
 ) -> None:
     row(
         f"15 broker killed: {after_ms} ms",
-        f"broker killed {after_ms} ms after it finds the request to commit, and started again",
+        f"the transaction's coordinator, one broker of three, killed {after_ms} ms after it finds the request to "
+        "commit, and started again",
     )
-    pipeline = hurt_pipeline
+    pipeline = cluster_pipeline
     pipeline.feed(calls(20))
-    for role in ("copier", "assembler"):
+    for role, group in (("copier", "asr"), ("assembler", "assembler")):
         child = pipeline.start(role, at=Fault("sent", 6).stops(), session_s=10.0, deadline_s=15.0)
         child.is_stopped()
-        own_broker.stop()
+        own_cluster.choose(f"{pipeline.prefix}{group}-0")
+        own_cluster.stop()
         child.signal(signal.SIGCONT)
         time.sleep(0.3)  # the request lies in the broker's socket
-        own_broker.wake()
+        own_cluster.wake()
         time.sleep(after_ms / 1000)
-        own_broker.kill()
-        own_broker.up()
+        own_cluster.kill()
+        own_cluster.up()
     pipeline.feed(calls(10, "later"))
     pipeline.check()
     row.saw(pipeline.seen())

@@ -8,7 +8,7 @@ and the state as a fresh process would.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from ringtrue.streaming import faults
 from ringtrue.streaming.kafka.cluster import Cluster
@@ -30,6 +30,11 @@ from ringtrue.streaming.port import (
     Subscription,
 )
 
+#: Kafka 4.1 to 4.3.1 do that when a partition of the transaction has no leader just then.
+_HANGING = (
+    "for longer than RINGTRUE_KAFKA__TRANSACTION_TIMEOUT_S only if a broker has lost its end, KAFKA-20734: look with "
+    "kafka-transactions.sh find-hanging"
+)
 #: A poll that waits for longer would be deaf to errors of the brokers.
 _POLL_S = 1.0
 
@@ -289,5 +294,7 @@ class KafkaMember:
     def _sorted(self, error: Exception) -> Exception:
         if isinstance(error, KafkaException):
             doing = f"asking for committed positions of group {self._group}"
+            if error_of(error).code() == KafkaError._TIMED_OUT:
+                doing += f", which waits while they are pending in a transaction ({_HANGING})"
             return sorted_error(error_of(error), doing, self._cluster.settings)
         return error

@@ -17,6 +17,7 @@ from ringtrue.streaming.kafka.log import KafkaLog
 from ringtrue.streaming.port import LogAway, Outgoing, Subscription
 from ringtrue.streaming.topics import Topic
 from tests.simulator.clients import simulated_clients
+from tests.simulator.consumer import SimConsumer
 from tests.simulator.schedule import RealTime
 from tests.simulator.world import World
 
@@ -111,6 +112,20 @@ def test_a_member_says_so_while_no_broker_answers_anybody(
     nobody.clear()
     member.receive(1, 0.1)
     member.leave()
+    log.close()
+
+
+def test_a_member_that_waits_for_pending_positions_says_how_to_find_what_holds_them(
+    simulated: Clients, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def pending(*_: object) -> NoReturn:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "timed out"))
+
+    monkeypatch.setattr(SimConsumer, "committed", pending)
+    log = opened(simulated, tmp_path)
+    member = log.join(READS)
+    with pytest.raises(LogAway, match=r"pending in a transaction .*kafka-transactions.sh find-hanging"):
+        member.receive(1, 10.0)
     log.close()
 
 
