@@ -21,6 +21,8 @@ from ringtrue.streaming.port import Fenced, LogAway, Subscription
 _log = structlog.get_logger()
 
 _LOOK_S = 2.0
+#: Longer than a coordinator takes to move to another broker, and shorter than a session of the group.
+_LOST_S = 15.0
 
 #: Told of partitions that are assigned or revoked.
 Rebalanced = Callable[[Consumer, list[TopicPartition]], None]
@@ -61,7 +63,7 @@ class Session:
         # Who keeps state stays a member over a restart, or each restart would move all state twice.
         instance = self._slot if subscription.state is not None else None
         config = group_consumer(self._settings, self._group, instance, self._told)
-        config["stats_cb"] = lambda text: report(subscription.group, text)
+        config["stats_cb"] = self._reported
         self.consumer = cluster.clients.consumer(config)
         self.consumer.subscribe(
             [f"{cluster.prefix}{topic}" for topic in subscription.topics],
@@ -156,6 +158,16 @@ class Session:
         """A producer in this slot: whoever had the slot before is fenced."""
         config = transactional_producer(self._settings, self._slot, self._cluster.max_record_bytes)
         return Transactions(self._cluster.clients, config, self._settings)
+
+    def _reported(self, text: str) -> None:
+        """Takes over statistics, from within a poll. They also tell of a consumer that will never find its group again.
+
+        An answer that names no broker, as a cluster gives whose only one has just come back, leaves librdkafka without
+        any, and it asks nobody any more (2.16, without `rebootstrap`).
+        """
+        lost_s = report(self._subscription.group, text)
+        if lost_s > _LOST_S:
+            self.fail(LogAway(f"no coordinator of the group {self._group} for {lost_s:.0f} s: joining it anew"))
 
     def _passing(self, error: KafkaError, where: str) -> None:
         """Takes note of an error that came in place of a message."""

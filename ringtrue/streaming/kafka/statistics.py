@@ -1,6 +1,6 @@
 """librdkafka's statistics as metrics.
 
-Source: librdkafka, STATISTICS.md: `topics.*.partitions.*.consumer_lag`, `fetchq_size`, `brokers.*.rtt`.
+Source: librdkafka, STATISTICS.md: `topics.*.partitions.*.consumer_lag`, `fetchq_size`, `brokers.*.rtt`, `cgrp.state`.
 """
 
 import json
@@ -16,8 +16,8 @@ FETCH_QUEUE = Gauge("ringtrue_kafka_fetch_queue_bytes", "Bytes fetched and not h
 ROUND_TRIP = Gauge("ringtrue_kafka_round_trip_seconds", "Mean round trip to the slowest broker", ["group"])
 
 
-def report(group: str, text: str) -> None:
-    """Takes over one report of a consumer."""
+def report(group: str, text: str) -> float:
+    """Takes over one report of a consumer; for how many seconds it has been without its group's coordinator."""
     told = json.loads(text)
     queued = 0
     for name, topic in told.get("topics", {}).items():
@@ -27,3 +27,5 @@ def report(group: str, text: str) -> None:
     FETCH_QUEUE.labels(group).set(queued)
     trips = [broker.get("rtt", {}).get("avg", 0) for broker in told.get("brokers", {}).values()]
     ROUND_TRIP.labels(group).set(max(trips, default=0) / 1e6)
+    member = told.get("cgrp", {})
+    return 0.0 if member.get("state", "up") == "up" else float(member.get("stateage", 0)) / 1000

@@ -1,5 +1,6 @@
 """A member whose consumer does not answer: the client library can get into states that no broker explains."""
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -111,6 +112,32 @@ def test_a_member_says_so_while_no_broker_answers_anybody(
         member.receive(1, 0.1)
     nobody.clear()
     member.receive(1, 0.1)
+    member.leave()
+    log.close()
+
+
+def seeks_coordinator(consumer: Config, seconds: int) -> None:
+    """Reports as the library does of a consumer that has been without a coordinator for so long."""
+    consumer["stats_cb"](json.dumps({"cgrp": {"state": "query-coord", "stateage": seconds * 1000}}))
+
+
+def test_a_member_that_will_never_find_its_group_again_joins_it_anew(
+    simulated: Clients, configs: list[Config], tmp_path: Path
+) -> None:
+    log = opened(simulated, tmp_path)
+    member = log.join(READS)
+    while not member.assigned:
+        member.receive(1, 0.1)
+    seeks_coordinator(configs[0], seconds=14)
+    member.receive(1, 0.0)
+    seeks_coordinator(configs[0], seconds=16)
+    with pytest.raises(LogAway, match="no coordinator of the group reader for 16 s"):
+        member.receive(1, 0.0)
+    log.append([Outgoing(TOPIC.name, b"key", b"value")])
+    found = list[bytes | None]()
+    while not found:
+        found += [record.value for record in member.receive(1, 1.0).records]
+    assert (found, len(configs)) == ([b"value"], 2)
     member.leave()
     log.close()
 
