@@ -2,7 +2,7 @@
 
     OMP_NUM_THREADS=1 python -m benchmarks.hearing_memory [--hours 4]
 
-Each case runs in a process of its own, as the service does it: the file's bytes in memory, decoding in a child process,
+Each case runs in a process of its own, as the service does it: the file in a folder, decoding in a child process,
 hearing, and every part encoded and let go. *Own* is memory that only this process has; *mapped* comes on top: pages of
 deleted temporary files (the samples), which the system takes back when it needs them. Both are looked at 20 times a
 second, and what is shown is the most of each.
