@@ -38,6 +38,7 @@ DOUBTS = {
     "suspect": 0.88,  # a tone that might be a ring, or two, or a busy tone
     "crowded": 0.85,  # a ring begins out of another sound as loud, like a note; estimated
     "fading": 0.85,  # a ring's level is not the same at its end as at its start; estimated
+    "wandering": 0.85,  # a ring's pitch slides or trembles, like a whistled note's; estimated
     "damaged": 0.85,  # a short ring among whole ones; estimated
     "near_half": 0.8,  # whether one half was heard lies within the error of measurement
     "irregular": 0.6,  # an interval that is not the cadence's; estimated
@@ -47,7 +48,9 @@ DOUBTS = {
 }
 
 #: What makes a ring less than clean: it may as well be a note or a voice.
-_UNCLEAN = frozenset(("weak", "crowded", "fading"))
+_UNCLEAN = frozenset(("weak", "crowded", "fading", "wandering"))
+#: No generator's tone is so, whatever else sounds.
+_NOT_HELD = frozenset(("fading", "wandering"))
 #: A burst that begins in the first two cells was going on when the recording began.
 _AT_START_MS = 40
 _HALF_MARGIN_MS = 30
@@ -202,6 +205,7 @@ def _candidates(
         why |= {"weak"} if cycle.share < _WEAK_SHARE and not cadence.is_exact(cycle) else set()
         why |= {"crowded"} if cycle.crowded else set()
         why |= {"fading"} if cycle.fading else set()
+        why |= {"wandering"} if cycle.wandering else set()
         candidates[index] = why
     return candidates, others
 
@@ -228,8 +232,9 @@ def _chains(
         rings = [index for index in chain if index in candidates]
         clean = any(not candidates[index] & _UNCLEAN for index in rings)
         is_stray = len(chain) == 1 and _is_among(cycles[chain[0]], strays, cadence)
-        # A string plucked again and again is in rhythm, and fades each time.
-        self_evident = len(chain) >= _SELF_EVIDENT and any("fading" not in candidates[index] for index in rings)
+        # A string plucked again and again is in rhythm, and fades each time; so may a whistle be, and wanders.
+        held = any(not candidates[index] & _NOT_HELD for index in rings)
+        self_evident = len(chain) >= _SELF_EVIDENT and held
         if self_evident or (clean and not is_stray):
             kept.append(rings)
     return kept

@@ -16,8 +16,9 @@ from services.ingest.audio.tone_plans import ToneSpec
 _SHORTEST_WHOLE, _LONGEST_WHOLE = 0.8, 1.25
 _PAUSE_JITTER_MS = 100
 _PERIOD_TOLERANCE = 0.1
-#: One ringing keeps its period within this, and its frequency within 0.8 % (AMR's error); notes seldom do both.
-_STEADY_PERIOD, _STEADY_PITCH = 0.035, 0.008
+#: One ringing keeps its period within this, and its frequency within 0.8 %; notes seldom do both. Where AMR shakes a
+#: weak tone, each ring as a whole is off by up to some three times as much as its pitch strays within.
+_STEADY_PERIOD, _STEADY_PITCH, _SHAKEN_PITCH = 0.035, 0.008, 3.0
 _EXACT = 0.025
 #: Busy tones vary by a cell or two; and shorter than this in all, a run of them is no proof.
 _MOST_MISFIT, _LEAST_FAST_MS = 0.25, 500
@@ -66,7 +67,8 @@ class Cadence:
         # A ring cut at its start keeps its end in rhythm, one cut at its end its start.
         apart = (other.start_ms - one.start_ms, other.end_ms - one.end_ms)
         off = min(abs(interval - self.period) for interval in apart)
-        return off <= _STEADY_PERIOD * self.period and abs(one.off - other.off) <= _STEADY_PITCH
+        pitch = _STEADY_PITCH + _SHAKEN_PITCH * (one.shaken + other.shaken)
+        return off <= _STEADY_PERIOD * self.period and abs(one.off - other.off) <= pitch
 
     def is_pause(self, pause_ms: float) -> bool:
         """Whether a pause may be the one between two rings."""
