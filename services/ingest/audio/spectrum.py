@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
 
+from services.ingest.audio.edges import edges_ms
 from services.ingest.audio.partials import is_noise, partials_of, wander_of
 from services.ingest.audio.resample import Samples
 
@@ -183,9 +184,9 @@ def _bursts(samples: Samples, sound: Sound, band: Powers, around: Powers, total:
             if crowded and own >= _LOWERED_SHARE and wander > _STEADY_HZ:
                 crowded = not is_noise(samples[beginning * _CELL : last * _CELL], ANALYSIS_RATE_HZ)
             fading = min(spread, fade) > _STEADY_DB or spread > _FLUTTER_DB
-            yield Burst(
-                first * CELL_MS, end * CELL_MS, heard.lowest_hz, own, heard.off, crowded, fading, wandering, shaken
-            )
+            partials_hz = tuple(hertz * (1 + heard.off) for hertz in sound.partials_hz)
+            start_ms, end_ms = edges_ms(samples, first * CELL_MS, end * CELL_MS, partials_hz, ANALYSIS_RATE_HZ)
+            yield Burst(start_ms, end_ms, heard.lowest_hz, own, heard.off, crowded, fading, wandering, shaken)
 
 
 def runs(cells: Cells) -> Iterator[tuple[int, int]]:

@@ -5,7 +5,7 @@ import pytest
 
 from examples import synth
 from services.ingest.audio.resample import Samples
-from services.ingest.audio.tone_plans import plans_for
+from services.ingest.audio.tone_plans import plans_for, tone_plan
 from services.ingest.audio.tones import Tones, find_tones
 
 
@@ -68,3 +68,43 @@ def test_two_rings_whose_pitch_amr_has_moved_apart_are_of_one_ringing() -> None:
     for seed in range(10):
         found = tones(through_amr(6, seed, detune=0.01))
         assert (found.ring_count, found.ring_confidence >= 0.9) == (6, True)
+
+
+# How long a ring is
+
+
+@pytest.mark.parametrize("country", ["MA", "UK", "JP", "AU", "US"])
+@pytest.mark.parametrize("before_ms", [600, 607, 613])
+def test_a_ring_s_edges_are_told_to_5_ms(country: str, before_ms: int) -> None:
+    sound = synth.silence(before_ms), synth.ringback(3, country), synth.silence(1_000)
+    for line in (np.concatenate(sound), synth.with_noise(np.concatenate(sound), 15, 3)):
+        found = tones(line, country=country)
+        cadence_ms = tone_plan(country).ring.cadences_ms[0]
+        starts = [before_ms + ring * sum(cadence_ms) for ring in range(3)]
+        assert [ring.start_ms for ring in found.rings] == pytest.approx(starts, abs=5)
+        ends = [start + sum(cadence_ms[:-1]) for start in starts]
+        assert [ring.end_ms for ring in found.rings] == pytest.approx(ends, abs=5)
+
+
+@pytest.mark.parametrize("country", ["MA", "DE", "JP", "US"])
+@pytest.mark.parametrize(("heard", "rings"), [(0.46, 3), (0.54, 4)])
+def test_a_ring_cut_by_a_twenty_fifth_below_or_above_one_half_is_told_for_sure(
+    country: str, heard: float, rings: int
+) -> None:
+    for before_ms in (200, 206, 213):
+        line = synth.silence(before_ms), synth.ringback(4, country, last_heard=heard), synth.vowels(2_000, 1)
+        found = tones(*line, country=country)
+        assert (found.ring_count, found.ring_confidence >= 0.9) == (rings, True)
+
+
+def test_a_ring_that_the_start_cuts_is_no_measure_of_one_half() -> None:
+    # 0.85 of a ring is heard first, then 0.46 of one: not half of a whole ring, though more than half of the first.
+    found = tones(synth.ringback(2, "DE", first_heard=0.85, last_heard=0.46), synth.silence(300), country="DE")
+    assert (found.ring_count, found.ring_confidence >= 0.9) == (1, True)
+
+
+def test_a_last_ring_that_goes_over_into_a_voice_leaves_its_length_in_doubt() -> None:
+    ringing = synth.ringback(4, last_heard=0.3)
+    voice = 0.45 * synth.tone([425], 600)
+    found = tones(synth.silence(300), ringing, voice, synth.silence(1_000))
+    assert (found.ring_count, found.ring_confidence < 0.9) == (4, True)
