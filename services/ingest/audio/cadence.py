@@ -183,7 +183,8 @@ def _candidates(
         if not is_ring:
             others[index] = why
             continue
-        why |= {"weak"} if cycle.share < _WEAK_SHARE and not cadence.is_exact(cycle) else set()
+        weak = cycle.smeared or (cycle.share < _WEAK_SHARE and not cadence.is_exact(cycle))
+        why |= {"weak"} if weak else set()
         why |= {"crowded"} if cycle.crowded else set()
         why |= {"fading"} if cycle.fading else set()
         why |= {"wandering"} if cycle.wandering else set()

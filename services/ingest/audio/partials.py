@@ -20,7 +20,7 @@ _SEARCHED_BEYOND, _STEP_HZ = 0.025, 1.0
 _SURROUNDINGS_HZ = 100.0
 #: Where a Hann window puts nearly all of a sine, and a little for an unsteady generator.
 _UNSTEADY_HZ, _LOBE = 8.0, 1.25
-_LEAST_PURITY, _LEAST_PARTIAL = 0.75, 0.08
+_LEAST_PURITY, _LEAST_PARTIAL = 0.6, 0.08
 #: Keeps digital silence from having no logarithm.
 _LEAST_POWER = 1e-6
 #: The pitch is measured between frames (40 ms) 60 ms apart: closer ones measure noise, others even out a tremble.
@@ -40,10 +40,14 @@ def _window(length: int) -> npt.NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True)
 class Partials:
-    """The lowest partial's frequency, and how far all of them are from the nominal ones (a part of it)."""
+    """The lowest partial's frequency, and how far all of them are from the nominal ones (a part of it).
+
+    `purity` is the partials' part of the power up to 100 Hz beside them.
+    """
 
     lowest_hz: float
     off: float
+    purity: float
 
 
 def partials_of(
@@ -88,9 +92,10 @@ def partials_of(
         return None
     at = strengths[int(np.argmin(np.abs(factors - factor)))]
     around = float(between(nominal[:1] - _SURROUNDINGS_HZ, nominal[-1:] + _SURROUNDINGS_HZ)[0])
-    if at.sum() < _LEAST_PURITY * around or at.min() < _LEAST_PARTIAL * at.sum():
+    purity = float(at.sum()) / max(around, _LEAST_POWER)
+    if purity < _LEAST_PURITY or at.min() < _LEAST_PARTIAL * at.sum():
         return None
-    return Partials(factor * partials_hz[0], factor - 1)
+    return Partials(factor * partials_hz[0], factor - 1, purity)
 
 
 def wander_of(samples: npt.NDArray[np.int16], hertz: float, rate_hz: int) -> float:

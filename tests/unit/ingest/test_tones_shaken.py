@@ -57,6 +57,24 @@ def through_amr(rings: int, seed: int, detune: float = 0.0) -> synth.Sound:
     return line
 
 
+def smeared(part: float, seed: int) -> synth.Sound:
+    """A ring beside whose frequency a codec has put `part` of its power."""
+    generator = np.random.default_rng(seed)
+    times = np.arange(1_700 * 8)[:, None] / 8_000
+    hertz = 425 + generator.uniform(15, 90, 40) * generator.choice([-1, 1], 40)
+    beside = np.sin(2 * np.pi * hertz * times + generator.uniform(0, 6, 40)).sum(axis=1) / np.sqrt(40)
+    return np.asarray(0.02 * (np.sin(2 * np.pi * 425 * times[:, 0]) + np.sqrt(part) * beside))
+
+
+def test_smeared_rings_count_among_others_in_their_rhythm_and_none_counts_alone() -> None:
+    counts = []
+    for seed in range(10):
+        rings = [smeared(0.4 if ring % 2 else 0.1, 10 * seed + ring) for ring in range(6)]
+        counts.append(tones(*(part for ring in rings for part in (ring, synth.silence(3_300)))).ring_count)
+        assert tones(synth.silence(4_000), smeared(0.4, seed), synth.silence(3_000)).ring_count == 0
+    assert sum(counts) >= 55
+
+
 @pytest.mark.parametrize("rings", [1, 2, 5])
 def test_a_weak_ring_that_amr_shakes_and_lowers_to_the_noise_before_it_is_a_ring(rings: int) -> None:
     for seed in range(10):
