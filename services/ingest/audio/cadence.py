@@ -43,6 +43,9 @@ _SEPARATE_PERIODS = 2.6
 #: So many rings in the cadence's rhythm are rings, whatever else sounds in them.
 _SELF_EVIDENT = 3
 _WEAK_SHARE = 0.8
+#: Where music or a voice sounds close by, a ring alone is one, in doubt, if it has a whole one's length, is all that
+#: sounds in it, and keeps its pitch to 0.1 Hz, as no note does that sounds so pure.
+_PURE_SHARE, _STEADY_PITCH = 0.9, 0.00025
 #: A shorter burst that is no ring may as well be a syllable: it is not reported, so that it stays in the transcript.
 _SHORTEST_OTHER_MS = 300
 #: So many tones of no ring's length or rhythm show that notes sound at the ringing frequency.
@@ -117,12 +120,14 @@ def _read(
     fast = fast_tones(cycles, not_rings)
     candidates, others_doubts = _candidates(cycles, fast, cadence)
     explained = (*named, *((cycle.start_ms, cycle.end_ms) for cycle in cycles))
-    kept = [
-        index
-        for chain in _chains(cycles, candidates, fast, cadence)
-        for index in chain
-        if len(chain) > 1 or not is_amid_music(cycles[index].start_ms, cycles[index].end_ms, explained)
-    ]
+    kept = []
+    for chain in _chains(cycles, candidates, fast, cadence):
+        only = cycles[chain[0]]
+        if len(chain) == 1 and is_amid_music(only.start_ms, only.end_ms, explained):
+            if not (cadence.is_exact(only) and only.share >= _PURE_SHARE and only.shaken <= _STEADY_PITCH):
+                continue
+            candidates[chain[0]].add("crowded")
+        kept += chain
     for index in candidates.keys() - kept:
         others_doubts[index] = {"suspect"}
     rings = [

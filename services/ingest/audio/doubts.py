@@ -23,7 +23,7 @@ DOUBTS = {
     "fading": 0.85,  # a ring's level is not the same at its end as at its start; estimated
     "wandering": 0.85,  # a ring's pitch slides or trembles, like a whistled note's; estimated
     "damaged": 0.85,  # a short ring among whole ones; estimated
-    "near_half": 0.8,  # whether one half was heard lies within the error of measurement
+    "near_half": 0.7,  # whether one half was heard lies within the error of measurement
     "irregular": 0.6,  # an interval that is not the cadence's; estimated
     "cadences_differ": 0.6,  # the count depends on which cadence, or which country's, it is; estimated
     "music": 0.6,  # no ring, but the call begins with music or tones of no plan: it may have rung so

@@ -88,6 +88,14 @@ def test_two_rings_whose_pitch_amr_has_moved_apart_are_of_one_ringing() -> None:
         assert (found.ring_count, found.ring_confidence >= 0.9) == (6, True)
 
 
+def test_a_lone_ring_just_before_music_is_counted_in_doubt() -> None:
+    melody = [synth.tone([hertz, 2 * hertz, 3 * hertz], 400) for hertz in (330, 370, 392, 330, 294, 370, 330)]
+    found = tones(synth.silence(2_000), synth.ringback(1)[: 1_700 * 8], synth.silence(300), *melody)
+    assert (found.ring_count, found.ring_confidence < 0.9) == (1, True)
+    found = tones(synth.silence(2_000), synth.tone([425], 1_400), synth.silence(300), *melody)
+    assert (found.ring_count, found.ring_confidence < 0.9) == (0, True)
+
+
 # How long a ring is
 
 
