@@ -3,7 +3,7 @@
     python -m benchmarks.ring_doubts --calls 500
 
 Development calls of Ringtrue Rings (`benchmarks/rings`), read by their own country's plan or, with `--auto`, by the one
-that is recognised. The factors in `services/ingest/audio/cadence.py` (`DOUBTS`) are set by these tables. Calls that
+that is recognised. The factors in `services/ingest/audio/doubts.py` (`DOUBTS`) are set by these tables. Calls that
 nobody can count (a custom ringback) are left out.
 """
 
@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from benchmarks.rings.calls import make_call
 from benchmarks.rings.codecs import encoded
 from benchmarks.tables import say, show, table
-from services.ingest.audio.cadence import DOUBTS, confidence
 from services.ingest.audio.decode import decode
+from services.ingest.audio.doubts import DOUBTS, confidence
 from services.ingest.audio.tone_plans import AUTO, plans_for
 from services.ingest.audio.tones import Tones, find_tones
 

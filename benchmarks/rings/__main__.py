@@ -16,8 +16,9 @@ from benchmarks.tables import say, show
 from services.ingest.audio.decode import decode
 from services.ingest.audio.tone_plans import AUTO
 
-#: Seeds of calls to develop with begin at 0. These are used for the final figure only: nobody looks at them before.
-FINAL_FIRST = 1_000_000
+#: Seeds of calls to develop with begin at 0. These are used for the final figure only: nobody looks at them before. The
+#: range before it, from 1,000,000 to 1,004,999, is used up: its misses have been looked at and learnt from.
+FINAL_FIRST = 2_000_000
 _NEWS_EVERY = 100
 
 _TEACHES = """\

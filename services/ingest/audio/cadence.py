@@ -4,53 +4,35 @@ A burst is judged by its length and by its place in the rhythm (`rhythm`). A rin
 start or by the answer: from one half of its sound on it counts. Bursts in rhythm are each other's evidence. One that
 stands alone is a ring only if it is clean: a note of music or of a voice has others around it, or begins out of them.
 
-The confidence of a count is a plain product: 0.99, and a factor for each kind of doubt that was met (`DOUBTS`). Any
-serious doubt takes it below 0.9, which compliance treats as an unknown count. A country may have several cadences: the
-one that fits the call best is taken, and it is a doubt when another explains the call as well and counts differently.
+A country may have several cadences: the one that fits the call best is taken, and it is a doubt (`doubts`) when another
+explains the call as well and counts differently.
 """
 
 import itertools
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ringtrue.messages import Ring, Tone
+from services.ingest.audio.doubts import confidence
 from services.ingest.audio.rhythm import Cadence, cycles_of, fast_tones
-from services.ingest.audio.spectrum import CELL_MS, Burst
+from services.ingest.audio.spectrum import Burst
 from services.ingest.audio.tone_plans import ToneSpec
 
 #: Start and end of something, ms; and whether music sounds around it, apart from what is given as the last.
 Region = tuple[int, int]
 AmidMusic = Callable[[int, int, tuple[Region, ...]], bool]
 
-CERTAIN = 0.99
-#: What each doubt leaves of a count's confidence. `single`, `shortened`, `alone`, `suspect` and `near_half` follow the
-#: share of calls with that doubt that were counted right (benchmarks.rings, development calls, which
-#: `benchmarks.ring_doubts` prints); the others are estimates. One that means "somebody should listen" leaves less than
-#: 0.9, however seldom it is right.
-DOUBTS = {
-    "single": 0.98,  # one ring only: no interval confirms the cadence
-    "shortened": 0.98,  # the last ring is short; the answer does that
-    "separate": 0.95,  # a second ringing in the same recording; estimated
-    "alone": 0.95,  # a short burst, neither at the start nor one period after a ring
-    "weak": 0.9,  # much else sounds in a ring; estimated
-    "suspect": 0.88,  # a tone that might be a ring, or two, or a busy tone
-    "crowded": 0.85,  # a ring begins out of another sound as loud, like a note; estimated
-    "fading": 0.85,  # a ring's level is not the same at its end as at its start; estimated
-    "damaged": 0.85,  # a short ring among whole ones; estimated
-    "near_half": 0.8,  # whether one half was heard lies within the error of measurement
-    "irregular": 0.6,  # an interval that is not the cadence's; estimated
-    "cadences_differ": 0.6,  # the count depends on which cadence, or which country's, it is; estimated
-    "music": 0.6,  # no ring, but the call begins with music or tones of no plan: it may have rung so
-    "missing": 0.5,  # room for a ring between two rings; estimated
-}
-
 #: What makes a ring less than clean: it may as well be a note or a voice.
-_UNCLEAN = frozenset(("weak", "crowded", "fading"))
+_UNCLEAN = frozenset(("weak", "crowded", "fading", "wandering"))
+#: And what leaves its length uncertain.
+_BLURRED = frozenset(("weak", "fading"))
+#: No generator's tone is so, whatever else sounds.
+_NOT_HELD = frozenset(("fading", "wandering"))
 #: A burst that begins in the first two cells was going on when the recording began.
 _AT_START_MS = 40
-_HALF_MARGIN_MS = 30
+_HALF_MARGIN_MS = 20
 #: A longer tone is a dial tone; no country rings so long.
 _CONTINUOUS_MS = 3_000
 _PERIOD_TOLERANCE = 0.1
@@ -61,6 +43,9 @@ _SEPARATE_PERIODS = 2.6
 #: So many rings in the cadence's rhythm are rings, whatever else sounds in them.
 _SELF_EVIDENT = 3
 _WEAK_SHARE = 0.8
+#: Where music or a voice sounds close by, a ring alone is one, in doubt, if it has a whole one's length, is all that
+#: sounds in it, and keeps its pitch to 0.1 Hz, as no note does that sounds so pure.
+_PURE_SHARE, _STEADY_PITCH = 0.9, 0.00025
 #: A shorter burst that is no ring may as well be a syllable: it is not reported, so that it stays in the transcript.
 _SHORTEST_OTHER_MS = 300
 #: So many tones of no ring's length or rhythm show that notes sound at the ringing frequency.
@@ -77,7 +62,7 @@ NAMED_FIT = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Ringing:
-    """How the bursts of a ringing tone were read; `doubts` are keys of `DOUBTS`, `fit` compares readings."""
+    """How the bursts of a ringing tone were read; `doubts` are keys of `doubts.DOUBTS`, `fit` compares readings."""
 
     rings: tuple[Ring, ...]
     others: tuple[Tone, ...]
@@ -88,11 +73,6 @@ class Ringing:
     def confidence(self) -> float:
         """How sure the count is."""
         return confidence(self.doubts)
-
-
-def confidence(doubts: Iterable[str]) -> float:
-    """0.99, times the factor of each kind of doubt."""
-    return round(CERTAIN * math.prod(DOUBTS[doubt] for doubt in sorted(set(doubts))), 3)
 
 
 def readings(
@@ -140,12 +120,14 @@ def _read(
     fast = fast_tones(cycles, not_rings)
     candidates, others_doubts = _candidates(cycles, fast, cadence)
     explained = (*named, *((cycle.start_ms, cycle.end_ms) for cycle in cycles))
-    kept = [
-        index
-        for chain in _chains(cycles, candidates, fast, cadence)
-        for index in chain
-        if len(chain) > 1 or not is_amid_music(cycles[index].start_ms, cycles[index].end_ms, explained)
-    ]
+    kept = []
+    for chain in _chains(cycles, candidates, fast, cadence):
+        only = cycles[chain[0]]
+        if len(chain) == 1 and is_amid_music(only.start_ms, only.end_ms, explained):
+            if not (cadence.is_exact(only) and only.share >= _PURE_SHARE and only.shaken <= _STEADY_PITCH):
+                continue
+            candidates[chain[0]].add("crowded")
+        kept += chain
     for index in candidates.keys() - kept:
         others_doubts[index] = {"suspect"}
     rings = [
@@ -171,11 +153,15 @@ def _read(
             fit += _FIT_OF_A_PIECE * cycles[index].heard_ms / 1000
     off = statistics.fmean(abs(cycles[index].off) for index in kept) if kept else 0.0
     fit = fit * (1 - _WEIGHT_OF_OFF * off) + NAMED_FIT * len(fast)
-    doubts = irregular.union(*(candidates[index] for index in kept))
+    clear: frozenset[str] = frozenset()
     answered_ms = math.inf
     if len(rings) >= _SELF_EVIDENT and not irregular:
-        doubts -= _UNCLEAN
+        clear = _UNCLEAN
         answered_ms = rings[-1].end_ms + _OVER_AFTER_PERIODS * cadence.period
+    # That it is ringing is clear then; but not how long a short ring was that goes over into another sound.
+    doubts = irregular.union(
+        *(candidates[index] - (clear if cadence.is_whole(cycles[index]) else clear - _BLURRED) for index in kept)
+    )
     doubts |= {doubt for index, why in others_doubts.items() if cycles[index].start_ms < answered_ms for doubt in why}
     return Ringing(tuple(rings), tuple(others), frozenset(doubts), fit)
 
@@ -185,7 +171,10 @@ def _candidates(
 ) -> tuple[dict[int, set[str]], dict[int, set[str]]]:
     """Which bursts may be rings by length and place, by index, with their doubts; and the doubts that others raise."""
     whole = [index for index, cycle in enumerate(cycles) if index not in fast and cadence.is_whole(cycle)]
-    half = statistics.median([cycles[index].heard_ms for index in whole] or [cadence.heard]) / 2
+    # One that the start or the answer has cut by a fifth may pass for whole, but not for a measure.
+    measures = [cycles[index] for index in whole if cadence.is_uncut(cycles[index])]
+    measures = measures or [cycles[index] for index in whole[1:-1]]
+    half = statistics.median([cycle.heard_ms for cycle in measures] or [cadence.heard]) / 2
     candidates: dict[int, set[str]] = {}
     others: dict[int, set[str]] = {}
     for index, cycle in enumerate(cycles):
@@ -199,9 +188,11 @@ def _candidates(
         if not is_ring:
             others[index] = why
             continue
-        why |= {"weak"} if cycle.share < _WEAK_SHARE and not cadence.is_exact(cycle) else set()
+        weak = cycle.smeared or (cycle.share < _WEAK_SHARE and not cadence.is_exact(cycle))
+        why |= {"weak"} if weak else set()
         why |= {"crowded"} if cycle.crowded else set()
         why |= {"fading"} if cycle.fading else set()
+        why |= {"wandering"} if cycle.wandering else set()
         candidates[index] = why
     return candidates, others
 
@@ -228,8 +219,9 @@ def _chains(
         rings = [index for index in chain if index in candidates]
         clean = any(not candidates[index] & _UNCLEAN for index in rings)
         is_stray = len(chain) == 1 and _is_among(cycles[chain[0]], strays, cadence)
-        # A string plucked again and again is in rhythm, and fades each time.
-        self_evident = len(chain) >= _SELF_EVIDENT and any("fading" not in candidates[index] for index in rings)
+        # A string plucked again and again is in rhythm, and fades each time; so may a whistle be, and wanders.
+        held = any(not candidates[index] & _NOT_HELD for index in rings)
+        self_evident = len(chain) >= _SELF_EVIDENT and held
         if self_evident or (clean and not is_stray):
             kept.append(rings)
     return kept
@@ -266,7 +258,7 @@ def _judge_odd(
     in_time = last is not None and cadence.is_pause(cycle.start_ms - last.end_ms)
     in_pieces = following is not None and following.end_ms - cycle.start_ms <= cadence.longest
     doubts = {"near_half"} if abs(cycle.heard_ms - half) <= _HALF_MARGIN_MS else set()
-    if cycle.heard_ms < half - CELL_MS / 2:
+    if cycle.heard_ms < half:
         notable = cycle.heard_ms >= _NOTABLE * cadence.heard and not at_start and (in_pieces or not in_time)
         return False, doubts | ({"suspect"} if notable else set())
     if at_start:

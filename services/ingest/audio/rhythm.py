@@ -9,16 +9,17 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from services.ingest.audio.spectrum import CELL_MS, Burst
+from services.ingest.audio.spectrum import Burst
 from services.ingest.audio.tone_plans import ToneSpec
 
 #: The lengths of a whole ring, relative to the cadence's.
 _SHORTEST_WHOLE, _LONGEST_WHOLE = 0.8, 1.25
 _PAUSE_JITTER_MS = 100
 _PERIOD_TOLERANCE = 0.1
-#: One ringing keeps its period within this, and its frequency within 0.8 % (AMR's error); notes seldom do both.
-_STEADY_PERIOD, _STEADY_PITCH = 0.035, 0.008
-_EXACT = 0.025
+#: One ringing keeps its period within this, and its frequency within 0.8 %; notes seldom do both. Where AMR shakes a
+#: weak tone, each ring as a whole is off by up to some three times as much as its pitch strays within.
+_STEADY_PERIOD, _STEADY_PITCH, _SHAKEN_PITCH = 0.035, 0.008, 3.0
+_EXACT, _EXACT_MS = 0.025, 10
 #: Busy tones vary by a cell or two; and shorter than this in all, a run of them is no proof.
 _MOST_MISFIT, _LEAST_FAST_MS = 0.25, 500
 
@@ -53,8 +54,12 @@ class Cadence:
         return _SHORTEST_WHOLE * self.ring <= burst.length_ms <= self.longest
 
     def is_exact(self, burst: Burst) -> bool:
-        """Whether a burst has a whole ring's length to within what an exchange and 20 ms cells leave."""
-        return abs(burst.length_ms - self.ring) <= _EXACT * self.ring + CELL_MS
+        """Whether a burst has a whole ring's length to within what an exchange and its measurement leave."""
+        return abs(burst.length_ms - self.ring) <= _EXACT * self.ring + _EXACT_MS
+
+    def is_uncut(self, burst: Burst) -> bool:
+        """Whether a burst has no less than a whole ring's length."""
+        return burst.length_ms >= self.ring or self.is_exact(burst)
 
     def likeness(self, burst: Burst) -> float:
         """How much a burst is like a whole ring, in its length and in how long it sounds: 0 to 1."""
@@ -66,7 +71,8 @@ class Cadence:
         # A ring cut at its start keeps its end in rhythm, one cut at its end its start.
         apart = (other.start_ms - one.start_ms, other.end_ms - one.end_ms)
         off = min(abs(interval - self.period) for interval in apart)
-        return off <= _STEADY_PERIOD * self.period and abs(one.off - other.off) <= _STEADY_PITCH
+        pitch = _STEADY_PITCH + _SHAKEN_PITCH * (one.shaken + other.shaken)
+        return off <= _STEADY_PERIOD * self.period and abs(one.off - other.off) <= pitch
 
     def is_pause(self, pause_ms: float) -> bool:
         """Whether a pause may be the one between two rings."""

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import fft, ndimage
 
-from services.ingest.audio.partials import partials_of
+from services.ingest.audio.edges import edges_ms
+from services.ingest.audio.partials import is_noise, partials_of, wander_of
 from services.ingest.audio.resample import Samples
 
 Powers = npt.NDArray[np.floating]
@@ -52,8 +53,14 @@ _SWINGING_HZ, _SWING_CELLS = 30.0, 3
 #: A tone keeps its level within 6 dB; AMR lets it flutter by twice that around the same level. A line's level may jump
 #: by 20 dB in a ring.
 _STEADY_DB, _FLUTTER_DB, _MOST_SPREAD_DB = 6.0, 12.0, 20.0
+#: A generator's pitch stays within 0.2 Hz. Noise and codecs shake it, and then they shake the level as well, 1 dB for
+#: each 0.18 Hz; a mouth that whistles keeps its level better than its pitch.
+_STEADY_HZ, _SHAKEN_HZ_PER_DB = 0.2, 0.18
 #: A pause comes before a ring: what sounds in the 100 ms before it is at least 6 dB weaker.
 _BEFORE_CELLS, _CROWD_POWER = 6, 0.25
+#: So much of the power around a tone must be its own. AMR shakes a weak tone, so that up to 40 % lies beside it, and
+#: lowers it by some 8 dB, down to the noise before it; but noise that sounds with the tone it leaves out.
+_LEAST_PURITY, _AMR_SHARE = 0.75, 0.8
 #: Keeps digital silence from dividing by zero.
 _LEAST_POWER = 1e-6
 
@@ -86,8 +93,10 @@ class Burst:
 
     `frequency_hz` is its lowest partial's, `off` how far it is from the nominal one (a part of it), `share` its mean
     share of all power while it sounds. `crowded` says that it begins out of another sound as loud, as a note in music
-    does; `fading`, that its level is not the same at its end as at its start. `pauses_ms` is the silence inside,
-    where several bursts were joined to one ring.
+    does; `fading`, that its level is not the same at its end as at its start; `wandering`, that its pitch slides or
+    trembles as no generator's does; `smeared`, that a codec has put much beside its frequency. `shaken` is how
+    uncertain noise or a codec made the frequency (a part of it). `pauses_ms` is the silence inside, where several
+    bursts were joined to one ring.
     """
 
     start_ms: int
@@ -97,6 +106,9 @@ class Burst:
     off: float = 0.0
     crowded: bool = False
     fading: bool = False
+    wandering: bool = False
+    smeared: bool = False
+    shaken: float = 0.0
     pauses_ms: int = 0
 
     @property
@@ -155,8 +167,8 @@ def _bursts(samples: Samples, sound: Sound, band: Powers, around: Powers, total:
             continue
         level = band[first:end]
         middle = _middle(level)
-        loud = np.flatnonzero(level >= (_SWINGING_EDGE_POWER if sound.swings else _EDGE_POWER) * middle)
-        first, end = first + int(loud[0]), first + int(loud[-1]) + 1
+        sounding = np.flatnonzero(level >= (_SWINGING_EDGE_POWER if sound.swings else _EDGE_POWER) * middle)
+        first, end = first + int(sounding[0]), first + int(sounding[-1]) + 1
         if not sound.shortest_cells <= end - first <= sound.longest_cells:
             continue
         own = float(share[first:end].mean())
@@ -164,11 +176,33 @@ def _bursts(samples: Samples, sound: Sound, band: Powers, around: Powers, total:
         if own < sound.least_share or spread > _MOST_SPREAD_DB:
             continue
         heard = partials_of(samples[first * _CELL : end * _CELL], sound.partials_hz, sound.tolerance, ANALYSIS_RATE_HZ)
-        if heard is not None:
-            before = total[max(0, first - _BEFORE_CELLS) : max(0, first - 1)]
-            crowded = bool(len(before) and before.mean() > _CROWD_POWER * middle)
-            fading = min(spread, fade) > _STEADY_DB or spread > _FLUTTER_DB
-            yield Burst(first * CELL_MS, end * CELL_MS, heard.lowest_hz, own, heard.off, crowded, fading)
+        if heard is None:
+            continue
+        # Partials that sound together hide each other's pitch; but nobody whistles two.
+        inner = samples[first * _CELL + _CELL // 2 : end * _CELL - _CELL // 2]
+        wander = wander_of(inner, heard.lowest_hz, ANALYSIS_RATE_HZ) if len(sound.partials_hz) == 1 else 0.0
+        wandering = wander > _STEADY_HZ + _SHAKEN_HZ_PER_DB * spread
+        weak_in_amr = wander > _STEADY_HZ and not wandering and own >= _AMR_SHARE
+        if heard.purity < _LEAST_PURITY and not weak_in_amr:
+            continue
+        beginning, last = max(0, first - _BEFORE_CELLS), max(0, first - 1)
+        crowded = bool(last > beginning and total[beginning:last].mean() > _CROWD_POWER * middle)
+        if crowded and weak_in_amr:
+            crowded = not is_noise(samples[beginning * _CELL : last * _CELL], ANALYSIS_RATE_HZ)
+        partials_hz = tuple(hertz * (1 + heard.off) for hertz in sound.partials_hz)
+        start_ms, end_ms = edges_ms(samples, first * CELL_MS, end * CELL_MS, partials_hz, ANALYSIS_RATE_HZ)
+        yield Burst(
+            start_ms,
+            end_ms,
+            heard.lowest_hz,
+            own,
+            heard.off,
+            crowded=crowded,
+            fading=min(spread, fade) > _STEADY_DB or spread > _FLUTTER_DB,
+            wandering=wandering,
+            smeared=heard.purity < _LEAST_PURITY,
+            shaken=0.0 if wandering else wander / heard.lowest_hz,
+        )
 
 
 def runs(cells: Cells) -> Iterator[tuple[int, int]]:

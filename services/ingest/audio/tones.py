@@ -12,6 +12,7 @@ from functools import cache
 from ringtrue.messages import Ring, Tone
 from services.ingest.audio import cadence
 from services.ingest.audio.cadence import Ringing
+from services.ingest.audio.doubts import confidence
 from services.ingest.audio.music import begins_with_music, is_amid_music
 from services.ingest.audio.resample import Samples, resampled
 from services.ingest.audio.rhythm import fast_tones
@@ -31,7 +32,7 @@ class Tones:
     `voicemail_tone` is None when such a tone sounds but no ring was heard before it, so that it is not known what it
     was. `other` holds every other tone, rings too short to count among them: none of them is speech. `country` is the
     plan by which the channel was read; None when several could have been and nothing told which. `doubts` are what made
-    the count less than sure, keys of `cadence.DOUBTS`.
+    the count less than sure, keys of `doubts.DOUBTS`.
     """
 
     rings: tuple[Ring, ...]
@@ -89,7 +90,7 @@ def find_tones(samples: Samples, rate_hz: int, plans: TonePlan | Sequence[TonePl
         doubts |= {"music"}
     return Tones(
         rings=ringing.rings,
-        ring_confidence=cadence.confidence(doubts),
+        ring_confidence=confidence(doubts),
         voicemail_tone=bool(beeps) if ringing.rings or not beeps else None,
         other=tuple(sorted(others, key=lambda tone: tone.start_ms)),
         country=plan.country if len(plans) == 1 or ringing.fit > 0 else None,
