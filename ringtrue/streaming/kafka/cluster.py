@@ -42,7 +42,7 @@ class Cluster:
         self.folder = folder
         self.clients = clients
         self._refused: KafkaError | None = None  # what the library said in passing of our password or certificate
-        # It lives as long as the process and has no coordinator to forget: it may begin again when it knows no broker.
+        # It lives as long as the process, so it must begin again when it knows no broker (see `Session._reported`).
         recovery = {"metadata.recovery.strategy": "rebootstrap"}
         self.admin: AdminClient = clients.admin(connection(settings) | recovery | {"error_cb": self._told})
         self._known = set[str]()

@@ -32,8 +32,8 @@ from ringtrue.streaming.port import (
 
 #: Kafka 4.1 to 4.3.1 do that when a partition of the transaction has no leader just then.
 _HANGING = (
-    "for longer than RINGTRUE_KAFKA__TRANSACTION_TIMEOUT_S only if a broker has lost its end, KAFKA-20734: look with "
-    "kafka-transactions.sh find-hanging"
+    "if that lasts longer than RINGTRUE_KAFKA__TRANSACTION_TIMEOUT_S, a broker may have lost its end, KAFKA-20734: "
+    "look with kafka-transactions.sh find-hanging"
 )
 #: A poll that waits for longer would be deaf to errors of the brokers.
 _POLL_S = 1.0
@@ -295,6 +295,6 @@ class KafkaMember:
         if isinstance(error, KafkaException):
             doing = f"asking for committed positions of group {self._group}"
             if error_of(error).code() == KafkaError._TIMED_OUT:
-                doing += f", which waits while they are pending in a transaction ({_HANGING})"
+                doing += f" (no answer, or they are pending in a transaction; {_HANGING})"
             return sorted_error(error_of(error), doing, self._cluster.settings)
         return error

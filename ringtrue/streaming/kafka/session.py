@@ -21,7 +21,7 @@ from ringtrue.streaming.port import Fenced, LogAway, Subscription
 _log = structlog.get_logger()
 
 _LOOK_S = 2.0
-#: Longer than a coordinator takes to move to another broker, and shorter than a session of the group.
+#: Longer than a coordinator takes to move to another broker.
 _LOST_S = 15.0
 
 #: Told of partitions that are assigned or revoked.
@@ -57,6 +57,8 @@ class Session:
         self._group = f"{cluster.prefix}{subscription.group}"
         self._slot = f"{self._group}-{subscription.slot}"
         self._brokers_away = ""
+        self._lost_s = 0.0  # without a coordinator, by the last report
+        self._answering_since: float | None = None  # the brokers, while it is without
         self._paused = False
         cluster.check([*subscription.topics, *([subscription.state] if subscription.state else [])])
         self._producing = self._producer()
@@ -114,15 +116,25 @@ class Session:
             self._paused = False
 
     def check_brokers(self) -> None:
-        """Raises `LogAway` while no broker answers, so that the service says that it is not ready."""
-        if self._brokers_away:
-            try:
-                # Not through the consumer: after a broker had stalled, its connection was never made anew for this, and
-                # a member that waits for an answer takes nothing that would need it.
-                self._cluster.admin.list_topics(timeout=_LOOK_S)
-            except KafkaException as exception:
-                raise LogAway(f"{self._settings.bootstrap_servers}: {self._brokers_away}") from exception
-            self._brokers_away = ""
+        """Raises `LogAway` while no broker answers, so that the service says that it is not ready.
+
+        When brokers do answer, and the consumer still finds no coordinator among them, the session has failed.
+        """
+        if not self._brokers_away and not self._lost_s:
+            self._answering_since = None
+            return
+        try:
+            # Not through the consumer: after a broker had stalled, its connection was never made anew for this, and
+            # a member that waits for an answer takes nothing that would need it.
+            self._cluster.admin.list_topics(timeout=_LOOK_S)
+        except KafkaException as exception:
+            self._answering_since = None
+            raise LogAway(f"{self._settings.bootstrap_servers}: {self._brokers_away or exception}") from exception
+        self._brokers_away = ""
+        now = self._cluster.clients.monotonic()
+        self._answering_since = self._answering_since or now
+        if self._lost_s > _LOST_S and now - self._answering_since > _LOST_S:
+            self.fail(LogAway(f"no coordinator of the group {self._group} since {self._lost_s:.0f} s: joining it anew"))
 
     def fenced(self, said: str) -> Fenced:
         """The error for who has lost its slot."""
@@ -163,11 +175,10 @@ class Session:
         """Takes over statistics, from within a poll. They also tell of a consumer that will never find its group again.
 
         An answer that names no broker, as a cluster gives whose only one has just come back, leaves librdkafka without
-        any, and it asks nobody any more (2.16, without `rebootstrap`).
+        any, and it asks nobody any more (2.16, without `rebootstrap`). Several reports may come at once, the last one
+        counts.
         """
-        lost_s = report(self._subscription.group, text)
-        if lost_s > _LOST_S:
-            self.fail(LogAway(f"no coordinator of the group {self._group} for {lost_s:.0f} s: joining it anew"))
+        self._lost_s = report(self._subscription.group, text)
 
     def _passing(self, error: KafkaError, where: str) -> None:
         """Takes note of an error that came in place of a message."""

@@ -17,7 +17,10 @@ ROUND_TRIP = Gauge("ringtrue_kafka_round_trip_seconds", "Mean round trip to the 
 
 
 def report(group: str, text: str) -> float:
-    """Takes over one report of a consumer; for how many seconds it has been without its group's coordinator."""
+    """Takes over one report of a consumer; for how many seconds it has done nothing but want its group's coordinator.
+
+    The age is that of its present state: who asks and is answered changes state with each question.
+    """
     told = json.loads(text)
     queued = 0
     for name, topic in told.get("topics", {}).items():

@@ -124,6 +124,7 @@ def _read(
     for chain in _chains(cycles, candidates, fast, cadence):
         only = cycles[chain[0]]
         if len(chain) == 1 and is_amid_music(only.start_ms, only.end_ms, explained):
+            # Two partials that sound as one are evidence by themselves; a single one must keep its pitch.
             if not (cadence.is_exact(only) and only.share >= _PURE_SHARE and only.shaken <= _STEADY_PITCH):
                 continue
             candidates[chain[0]].add("crowded")
@@ -171,10 +172,7 @@ def _candidates(
 ) -> tuple[dict[int, set[str]], dict[int, set[str]]]:
     """Which bursts may be rings by length and place, by index, with their doubts; and the doubts that others raise."""
     whole = [index for index, cycle in enumerate(cycles) if index not in fast and cadence.is_whole(cycle)]
-    # One that the start or the answer has cut by a fifth may pass for whole, but not for a measure.
-    measures = [cycles[index] for index in whole if cadence.is_uncut(cycles[index])]
-    measures = measures or [cycles[index] for index in whole[1:-1]]
-    half = statistics.median([cycle.heard_ms for cycle in measures] or [cadence.heard]) / 2
+    halves = _halves(cycles, whole, cadence)
     candidates: dict[int, set[str]] = {}
     others: dict[int, set[str]] = {}
     for index, cycle in enumerate(cycles):
@@ -184,7 +182,7 @@ def _candidates(
         if index not in whole:
             last = cycles[max(candidates)] if candidates else None
             following = cycles[index + 1] if index + 1 < len(cycles) and index + 1 not in fast else None
-            is_ring, why = _judge_odd(cycle, following, last, cadence, half, index > max(whole, default=-1))
+            is_ring, why = _judge_odd(cycle, following, last, cadence, halves, index > max(whole, default=-1))
         if not is_ring:
             others[index] = why
             continue
@@ -195,6 +193,18 @@ def _candidates(
         why |= {"wandering"} if cycle.wandering else set()
         candidates[index] = why
     return candidates, others
+
+
+def _halves(cycles: Sequence[Burst], whole: Sequence[int], cadence: Cadence) -> list[float]:
+    """One half of a ring, as rings are in this call, ms: the measure to judge by, and perhaps another one.
+
+    A ring that the start or the answer has cut by a fifth passes for whole, but is no measure. So those count that are
+    no shorter than the plan's; else those that nothing can have cut. Where the two differ, the exchange may be off.
+    """
+    uncut = [cycles[index] for index in whole if cadence.is_uncut(cycles[index])]
+    inner = [cycles[index] for index in whole if cycles[index].start_ms > _AT_START_MS and index + 1 < len(cycles)]
+    halves = [statistics.median(cycle.heard_ms for cycle in rings) / 2 for rings in (uncut, inner) if rings]
+    return halves or [cadence.heard / 2]
 
 
 def _chains(
@@ -240,7 +250,12 @@ def _is_among(cycle: Burst, strays: Sequence[Burst], cadence: Cadence) -> bool:
 
 
 def _judge_odd(
-    cycle: Burst, following: Burst | None, last: Burst | None, cadence: Cadence, half: float, after_all: bool
+    cycle: Burst,
+    following: Burst | None,
+    last: Burst | None,
+    cadence: Cadence,
+    halves: Sequence[float],
+    after_all: bool,
 ) -> tuple[bool, set[str]]:
     """Whether a burst that is too short or too long for a whole ring is one, and what makes that doubtful.
 
@@ -249,7 +264,7 @@ def _judge_odd(
         following: The burst after it.
         last: The burst before it that may be a ring.
         cadence: The cadence by which the call is read.
-        half: One half of a ring, as rings are in this call.
+        halves: One half of a ring, as rings are in this call, by one or two measures; the first decides.
         after_all: Whether no whole ring follows.
     """
     if cycle.length_ms > cadence.ring:
@@ -257,8 +272,9 @@ def _judge_odd(
     at_start = cycle.start_ms <= _AT_START_MS
     in_time = last is not None and cadence.is_pause(cycle.start_ms - last.end_ms)
     in_pieces = following is not None and following.end_ms - cycle.start_ms <= cadence.longest
-    doubts = {"near_half"} if abs(cycle.heard_ms - half) <= _HALF_MARGIN_MS else set()
-    if cycle.heard_ms < half:
+    is_near = min(halves) - _HALF_MARGIN_MS <= cycle.heard_ms <= max(halves) + _HALF_MARGIN_MS
+    doubts = {"near_half"} if is_near else set()
+    if cycle.heard_ms < halves[0]:
         notable = cycle.heard_ms >= _NOTABLE * cadence.heard and not at_start and (in_pieces or not in_time)
         return False, doubts | ({"suspect"} if notable else set())
     if at_start:

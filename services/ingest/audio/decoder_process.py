@@ -115,18 +115,20 @@ class DecoderPool:
                 )
                 for number, (name, file) in enumerate(files)
             ]
-            return [
-                self._answer(future, folder / str(number), name)
-                for number, (future, (name, _)) in enumerate(zip(futures, files, strict=True))
-            ]
+            try:
+                return [
+                    self._answer(future, folder / str(number), name)
+                    for number, (future, (name, _)) in enumerate(zip(futures, files, strict=True))
+                ]
+            finally:
+                for future in futures:  # those still at work, where one has found no room
+                    future.cancel()
 
     @contextlib.contextmanager
     def _no_room(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            if error.errno not in _NO_ROOM:
-                raise
             raise Away(f"the temporary folder {self._folder} cannot be used for decoding: {error.strerror}") from error
 
     def _second_answer(self, name: str, file: Path) -> _Answer:

@@ -25,6 +25,8 @@ _LEAST_PURITY, _LEAST_PARTIAL = 0.6, 0.08
 _LEAST_POWER = 1e-6
 #: The pitch is measured between frames (40 ms) 60 ms apart: closer ones measure noise, others even out a tremble.
 _PITCH_FRAME_MS, _PITCH_HOP_MS, _PITCH_HOPS = 40, 20, 3
+#: More than the middle of a line's continuous tone is not looked at: memory stays bounded.
+_LONGEST_PITCH_S = 5
 #: A frame so much weaker than the others is a lost packet's; and of less pitches nothing is known.
 _HEARD_AMPLITUDE, _LEAST_PITCHES = 0.35, 5
 #: The strongest twentieth of the frequencies holds so much of a note's or a voice's power, and of noise's less.
@@ -111,6 +113,8 @@ def wander_of(samples: npt.NDArray[np.int16], hertz: float, rate_hz: int) -> flo
     frame, hop = (rate_hz * ms // 1000 for ms in (_PITCH_FRAME_MS, _PITCH_HOP_MS))
     if len(samples) < frame + (_PITCH_HOPS + _LEAST_PITCHES) * hop:
         return 0.0
+    middle = max(0, len(samples) - _LONGEST_PITCH_S * rate_hz) // 2
+    samples = samples[middle : middle + _LONGEST_PITCH_S * rate_hz]
     turning = np.exp(-2j * np.pi * hertz / rate_hz * np.arange(max(frame, len(samples) // hop * hop)))
     frames = np.lib.stride_tricks.sliding_window_view(samples, frame)[::hop]
     phasors = (frames @ (_window(frame) * turning[:frame])) * turning[::hop][: len(frames)]

@@ -206,7 +206,7 @@ def test_the_final_seeds_are_their_own(tmp_path: Path, capsys: pytest.CaptureFix
     path = tmp_path / "rings.jsonl"
     append(path, dataclasses.replace(ROW, seed=FINAL_FIRST))
     assert main(["--calls", "1", "--final", "--results", str(path)]) == 0
-    assert "seeds 1,000,000 to 1,000,000 (final)" in capsys.readouterr().out
+    assert "seeds 2,000,000 to 2,000,000 (final)" in capsys.readouterr().out
 
 
 def test_one_call_can_be_written_and_heard_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,7 @@
 """A generator's tone shaken by noise and codecs, and notes that are held nearly as well as a generator's tone."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -134,3 +136,21 @@ def test_a_last_ring_that_goes_over_into_a_voice_leaves_its_length_in_doubt() ->
     voice = 0.45 * synth.tone([425], 600)
     found = tones(synth.silence(300), ringing, voice, synth.silence(1_000))
     assert (found.ring_count, found.ring_confidence < 0.9) == (4, True)
+
+
+@pytest.mark.parametrize("lengths_ms", [(870, 980, 870, 870, 460), (900, 900, 470)])
+def test_half_a_ring_of_an_exchange_that_rings_short_is_never_left_out_surely(lengths_ms: tuple[int, ...]) -> None:
+    rings = [np.concatenate([synth.tone([425], ms), synth.silence(5_000 - ms)]) for ms in lengths_ms]
+    found = tones(synth.silence(1_000), *rings, country="DE")
+    assert found.ring_count == len(lengths_ms) or found.ring_confidence < 0.9
+
+
+def test_a_line_left_on_a_tone_takes_no_memory_by_its_length() -> None:
+    peaks = []
+    for seconds in (60, 240):
+        line = pcm(synth.tone([425], seconds * 1_000))
+        tracemalloc.start()
+        find_tones(line, 8_000, plans_for("DE"))
+        peaks.append(tracemalloc.get_traced_memory()[1] - 4 * len(line))
+        tracemalloc.stop()
+    assert peaks[1] < 2 * peaks[0] + 1e6

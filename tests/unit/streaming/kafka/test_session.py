@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from ringtrue.settings import KafkaSettings, LogSettings
 from ringtrue.streaming.kafka import clients as seam
+from ringtrue.streaming.kafka import session
 from ringtrue.streaming.kafka.clients import Clients, Config, within
 from ringtrue.streaming.kafka.log import KafkaLog
 from ringtrue.streaming.port import LogAway, Outgoing, Subscription
@@ -121,23 +123,53 @@ def seeks_coordinator(consumer: Config, seconds: int) -> None:
     consumer["stats_cb"](json.dumps({"cgrp": {"state": "query-coord", "stateage": seconds * 1000}}))
 
 
+def finds_coordinator(consumer: Config) -> None:
+    """Reports as the library does of a consumer that has one."""
+    consumer["stats_cb"](json.dumps({"cgrp": {"state": "up", "stateage": 1000}}))
+
+
 def test_a_member_that_will_never_find_its_group_again_joins_it_anew(
-    simulated: Clients, configs: list[Config], tmp_path: Path
+    simulated: Clients, configs: list[Config], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    monkeypatch.setattr(session, "_LOST_S", 0.3)
     log = opened(simulated, tmp_path)
     member = log.join(READS)
     while not member.assigned:
         member.receive(1, 0.1)
-    seeks_coordinator(configs[0], seconds=14)
-    member.receive(1, 0.0)
     seeks_coordinator(configs[0], seconds=16)
-    with pytest.raises(LogAway, match="no coordinator of the group reader for 16 s"):
+    member.receive(1, 0.0)  # the brokers answer from now on
+    time.sleep(0.4)
+    with pytest.raises(LogAway, match="no coordinator of the group reader since 16 s"):
         member.receive(1, 0.0)
     log.append([Outgoing(TOPIC.name, b"key", b"value")])
     found = list[bytes | None]()
     while not found:
         found += [record.value for record in member.receive(1, 1.0).records]
     assert (found, len(configs)) == ([b"value"], 2)
+    member.leave()
+    log.close()
+
+
+def test_a_member_whose_brokers_are_away_or_that_has_found_its_group_by_now_keeps_its_session(
+    simulated: Clients, configs: list[Config], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(session, "_LOST_S", 0.0)
+    nobody: dict[str, Callable[..., Any]] = {}
+    clients = replace(simulated, admin=lambda config: cast(AdminClient, Wrapped(simulated.admin(config), nobody)))
+    log = opened(clients, tmp_path)
+    member = log.join(READS)
+    while not member.assigned:
+        member.receive(1, 0.1)
+    nobody["list_topics"] = away
+    seeks_coordinator(configs[0], seconds=40)
+    for _ in range(3):
+        with pytest.raises(LogAway, match="no broker answers"):
+            member.receive(1, 0.0)
+    nobody.clear()
+    finds_coordinator(configs[0])
+    for _ in range(3):
+        member.receive(1, 0.0)
+    assert len(configs) == 1
     member.leave()
     log.close()
 
@@ -151,7 +183,7 @@ def test_a_member_that_waits_for_pending_positions_says_how_to_find_what_holds_t
     monkeypatch.setattr(SimConsumer, "committed", pending)
     log = opened(simulated, tmp_path)
     member = log.join(READS)
-    with pytest.raises(LogAway, match=r"pending in a transaction .*kafka-transactions.sh find-hanging"):
+    with pytest.raises(LogAway, match=r"pending in a transaction; .*kafka-transactions.sh find-hanging"):
         member.receive(1, 10.0)
     log.close()
 
