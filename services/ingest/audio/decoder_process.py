@@ -19,6 +19,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +42,8 @@ from services.ingest.audio.decode import (
 from services.ingest.audio.resample import Samples
 
 _Answer = Recording | Undecodable
+#: How often whoever waits for a child looks whether the pool is still there.
+_LOOK_S = 1.0
 #: Errors of the temporary folder, which say nothing against a file.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
 
@@ -140,7 +143,7 @@ class DecoderPool:
 
     def _answer(self, future: "ProcessFuture[Facts | Undecodable]", channels: Path, name: str) -> _Answer | None:
         try:
-            facts = future.result()
+            facts = self._result(future)
             if isinstance(facts, Undecodable):
                 return facts
             return facts.recording([_mapped(_channel(channels, number)) for number in range(facts.used_channels)])
@@ -165,6 +168,17 @@ class DecoderPool:
         finally:
             for number in range(MAX_CHANNELS):  # the others' are still to come
                 _channel(channels, number).unlink(missing_ok=True)
+
+    def _result(self, future: "ProcessFuture[Facts | Undecodable]") -> Facts | Undecodable:
+        """Waits for an answer. A task that was handed over just when the pool broke would never have one.
+
+        Raises:
+            BrokenProcessPool: It is such a task.
+        """
+        while not wait([future], _LOOK_S).done:
+            if not self._pool.active and not wait([future], _LOOK_S).done:
+                raise BrokenProcessPool("the pool broke when the task was handed over")
+        return future.result()
 
     def _lost(self, name: str, what: str) -> Undecodable:
         return Undecodable("decoder_died", f"{name}: the decoder {what} on this file. {_LOOK}")

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
+from pebble import ProcessFuture, ProcessPool
+from pebble.pool.base_pool import PoolStatus
 
 from examples import synth
 from ringtrue.errors import Away
@@ -92,6 +94,22 @@ def test_a_child_that_dies_idle_is_replaced() -> None:
             assert child.pid is not None
             os.kill(child.pid, signal.SIGKILL)
             child.join()
+        assert isinstance(decoded(pool, [GOOD])[0], Recording)
+
+
+def test_a_task_that_is_handed_over_when_the_pool_breaks_is_done_by_the_next_pool(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    schedule = ProcessPool.schedule
+
+    def too_late(self: ProcessPool, *_: object, **__: object) -> ProcessFuture[object]:
+        monkeypatch.setattr(ProcessPool, "schedule", schedule)
+        self._context.status = PoolStatus.ERROR
+        return ProcessFuture()
+
+    with DecoderPool(workers=1) as pool:
+        decoded(pool, [GOOD])
+        monkeypatch.setattr(ProcessPool, "schedule", too_late)
         assert isinstance(decoded(pool, [GOOD])[0], Recording)
 
 
