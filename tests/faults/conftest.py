@@ -85,20 +85,20 @@ def own_cluster(kafka_server: str, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture
 def cluster_pipeline(own_cluster: Broker, tmp_path: Path) -> Iterator[Pipeline]:
     """A pipeline on the cluster of which one may be hurt."""
-    own_cluster.up()
-    made = Pipeline(own_cluster.bootstrap, tmp_path)
-    yield made
-    own_cluster.wake()
-    made.close()
+    yield from _pipeline_on(own_cluster, tmp_path)
 
 
 @pytest.fixture
 def hurt_pipeline(own_broker: Broker, tmp_path: Path) -> Iterator[Pipeline]:
     """A pipeline on a broker that may be hurt."""
-    own_broker.up()
-    made = Pipeline(own_broker.bootstrap, tmp_path)
+    yield from _pipeline_on(own_broker, tmp_path)
+
+
+def _pipeline_on(broker: Broker, folder: Path) -> Iterator[Pipeline]:
+    broker.up()
+    made = Pipeline(broker.bootstrap, folder)
     yield made
-    own_broker.wake()
+    broker.wake()
     made.close()
 
 
