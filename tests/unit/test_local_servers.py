@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -153,66 +154,51 @@ def test_a_machine_without_the_programs_is_told_what_to_install(
     assert "default-jre-headless maven golang-go" in capsys.readouterr().err
 
 
+@contextmanager
+def running(folder: Path, server: str, port: int, topic_prefix: str = "") -> Iterator[list[str]]:
+    """Something that sleeps in the place of a server; the option that names its state."""
+    state = State(folder)
+    with state.locked():
+        setup = state.load()
+        setup.topic_prefix = topic_prefix
+        setup.ports[server] = port
+        state.save(setup)
+    place = state.folder / server
+    place.mkdir()
+    processes.start(_SLEEPS, place / "pid", place / "log")
+    try:
+        yield ["--state", str(state.folder)]
+    finally:
+        assert main(["down", "--state", str(state.folder)]) == 0
+
+
 def test_the_settings_of_what_runs_are_printed_for_the_shell(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    state = State(tmp_path / "a state")
-    with state.locked():
-        setup = state.load()
-        setup.topic_prefix = "site-1."
-        setup.ports["kafka"] = 9092
-        state.save(setup)
-    folder = state.folder / "kafka"
-    folder.mkdir()
-    processes.start(_SLEEPS, folder / "pid", folder / "log")
-    try:
-        arguments = ["env", "--state", str(state.folder)]
-        assert main(arguments) == 0
+    with running(tmp_path / "a state", "kafka", 9092, topic_prefix="site-1.") as state:
+        assert main(["env", *state]) == 0
         assert capsys.readouterr().out.splitlines() == [
             "export RINGTRUE_KAFKA__BOOTSTRAP_SERVERS=127.0.0.1:9092",
             "export RINGTRUE_KAFKA__TOPIC_PREFIX=site-1.",
         ]
-        assert main([*arguments, "--test"]) == 0
+        assert main(["env", *state, "--test"]) == 0
         assert capsys.readouterr().out == "export RINGTRUE_TEST_KAFKA=127.0.0.1:9092\n"
-    finally:
-        assert main(["down", "--state", str(state.folder)]) == 0
-    assert main(arguments) == 1
+    assert main(["env", *state]) == 1
 
 
 def test_a_bucket_that_notifies_another_topic_is_not_given_to_the_tests(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    state = State(tmp_path / "state")
-    with state.locked():
-        setup = state.load()
-        setup.topic_prefix = "site-1."
-        setup.ports["minio"] = 9000
-        state.save(setup)
-    folder = state.folder / "minio"
-    folder.mkdir()
-    processes.start(_SLEEPS, folder / "pid", folder / "log")
-    try:
-        assert main(["env", "--state", str(state.folder), "--test"]) == 2
+    with running(tmp_path / "state", "minio", 9000, topic_prefix="site-1.") as state:
+        assert main(["env", *state, "--test"]) == 2
         assert "up --test --topic-prefix ''" in capsys.readouterr().err
-    finally:
-        assert main(["down", "--state", str(state.folder)]) == 0
 
 
 def test_a_running_server_is_not_started_otherwise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    state = State(tmp_path / "state")
-    with state.locked():
-        setup = state.load()
-        setup.ports["kafka"] = 9092
-        state.save(setup)
-    folder = state.folder / "kafka"
-    folder.mkdir()
-    processes.start(_SLEEPS, folder / "pid", folder / "log")
-    try:
+    with running(tmp_path / "state", "kafka", 9092) as state:
         for options in (["--kafka-port", "9093"], ["--topic-prefix", "other."], ["--secure"], ["--brokers", "3"]):
-            assert main(["up", "--state", str(state.folder), *options]) == 2
+            assert main(["up", *state, *options]) == 2
             assert "run `down` first" in capsys.readouterr().err
-    finally:
-        assert main(["down", "--state", str(state.folder)]) == 0
 
 
 def test_requests_are_signed_as_s3_documents_it() -> None:
