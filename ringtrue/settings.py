@@ -134,13 +134,25 @@ class IngestSettings(_Group):
 
 
 class AsrSettings(_Group):
-    """The ASR engine and its micro-batches."""
+    """The ASR engine and its micro-batches.
 
-    engine: Literal["ctc", "stub"] = "ctc"
+    `batch_s` is how much audio goes through the model at once, 0 for the device's default, and `linger_ms` how long a
+    segment may wait for others. `precision`, `guard` and `allow_pickle` are for `ctc`; `language`, `prompt`,
+    `vocabulary` (words, separated by commas) and `beams` for `whisper`: `services/asr/engine.py` says what they do.
+    """
+
+    engine: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")] = "ctc"
     model: str = ""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda:\d+)$")] = "auto"
-    batch_s: Annotated[float, Field(gt=0)] = 200.0
+    precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
+    guard: Annotated[float, Field(ge=0)] | None = None
+    batch_s: Annotated[float, Field(ge=0)] = 0.0
     linger_ms: Annotated[int, Field(ge=0, le=10_000)] = 100
+    language: Annotated[str, Field(pattern=r"^([a-z]{2,3})?$")] = ""
+    prompt: str = ""
+    vocabulary: str = ""
+    beams: Annotated[int, Field(ge=1, le=32)] = 1
+    allow_pickle: bool = False
 
 
 class ClassifierSettings(_Group):

@@ -1,22 +1,24 @@
 """The engine: audio segments in, words with times out. This module is the contract; it needs neither torch nor a log.
 
-`load_engine` gives the engine of a name: `ctc` runs a Hugging Face `Wav2Vec2BertForCTC` checkpoint (`ctc.py`), `stub`
-invents a text from the audio's length, for measuring everything around the model. Engines are loaded when asked for,
-so that a process that runs the stub never imports torch.
+An engine is a module that announces a function from `EngineOptions` to `Engine` under the entry points
+`ringtrue.engines`; `load_engine` finds it by name and imports nothing of the others. Here are `ctc` (`ctc/`), `whisper`
+(`whisper/`) and `stub` (`stub.py`), which echoes known texts, for measuring everything around a model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import cycle, islice
-from typing import TYPE_CHECKING, Final, Protocol
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from ringtrue.errors import Misconfigured
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
 
 class EngineError(Misconfigured):
@@ -38,6 +40,11 @@ class Segment:
     samples: NDArray[np.float32]
     rate_hz: int
 
+    @property
+    def duration_s(self) -> float:
+        """Seconds of audio."""
+        return len(self.samples) / self.rate_hz
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -51,12 +58,52 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Transcription:
-    """What was heard in one segment, and by which model."""
+    """What was heard in one segment, and by which model.
+
+    Attributes:
+        language: ISO 639-1 code, where the engine is told it or detects it.
+        margin: The least distance between the best and the second best token wherever taking the second would have
+            changed the text, in logits; None where the engine has no such thing, or the text hangs on none.
+        alternatives: Other texts that the engine considered, best first.
+    """
 
     text: str
     words: tuple[Word, ...]
     model: str
     model_revision: str
+    language: str | None = None
+    margin: float | None = None
+    alternatives: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How an engine shall work; each takes what it has use for.
+
+    Attributes:
+        model: A checkpoint's folder in the Hugging Face layout, or its name on the hub. For the stub a file of texts.
+        device: `auto` (a GPU when there is one), or a torch device such as `cpu` or `cuda:0`.
+        precision: Of the model's arithmetic; `auto` is float16 on a GPU, float32 on a CPU.
+        guard: A segment whose margin is below this is transcribed again in float32, when the model runs in less. None
+            for the default of the precision, 0 for never.
+        batch_s: Seconds of audio that go through the model at once, padding included; 0 for the device's default.
+        language: ISO 639-1 code that a multilingual model shall assume; empty to let it detect.
+        prompt: A text that the audio may be the continuation of: style, spelling (Whisper).
+        vocabulary: Words that are likely to occur (Whisper: they stand before the prompt).
+        beams: Hypotheses that a search keeps; 1 is greedy (Whisper).
+        allow_pickle: Whether weights may be read from pickle files, which can run any code.
+    """
+
+    model: str = ""
+    device: str = "auto"
+    precision: Precision = "auto"
+    guard: float | None = None
+    batch_s: float = 0.0
+    language: str = ""
+    prompt: str = ""
+    vocabulary: tuple[str, ...] = ()
+    beams: int = 1
+    allow_pickle: bool = False
 
 
 class Engine(Protocol):
@@ -71,61 +118,31 @@ class Engine(Protocol):
         """A short hash that changes when the weights do."""
 
     def transcribe(self, segments: Sequence[Segment]) -> list[Transcription]:
-        """One transcription for each segment, in their order; empty where nothing was said or heard."""
+        """One transcription for each segment, in their order; empty where nothing was said or heard.
+
+        Raises:
+            ValueError: A segment cannot be transcribed, alone or with others; the caller finds out which.
+        """
 
 
-class StubEngine:
-    """Words by the clock: one for every half second of audio, always the same for the same length."""
-
-    WORD_MS: Final = 500
-    WORDS: Final = ("allô", "oui", "bonjour", "je", "vous", "appelle", "pour", "la", "ligne", "merci")
-
-    model = "stub"
-    model_revision = "1"
-
-    def transcribe(self, segments: Sequence[Segment]) -> list[Transcription]:
-        """See `Engine`."""
-        return [self._transcription(segment) for segment in segments]
-
-    def _transcription(self, segment: Segment) -> Transcription:
-        count = len(segment.samples) * 1000 // segment.rate_hz // self.WORD_MS
-        words = tuple(
-            Word(text, index * self.WORD_MS, (index + 1) * self.WORD_MS, 1.0)
-            for index, text in enumerate(islice(cycle(self.WORDS), count))
-        )
-        return Transcription(" ".join(word.text for word in words), words, self.model, self.model_revision)
+def known_engines() -> Mapping[str, EntryPoint]:
+    """The installed engines by name; nothing of them is imported yet."""
+    return {point.name: point for point in entry_points(group="ringtrue.engines")}
 
 
-def load_engine(name: str, model: str = "", device: str = "auto") -> Engine:
+def load_engine(name: str, options: EngineOptions = EngineOptions()) -> Engine:
     """The engine of a name, ready to transcribe.
 
-    Args:
-        name: one of `ENGINES`.
-        model: for `ctc` a checkpoint folder in the Hugging Face layout, or a name on the hub; the stub needs none.
-        device: `auto` (a GPU when there is one), or a torch device such as `cpu` or `cuda:0`.
-
     Raises:
-        UnknownEngineError: no engine has this name.
-        EngineError: the engine's packages are not installed, or the device is not there.
-        CheckpointError: the checkpoint cannot be used.
+        UnknownEngineError: No engine has this name.
+        EngineError: The engine's packages are not installed, or the device is not there.
+        CheckpointError: The checkpoint cannot be used.
     """
-    if name not in ENGINES:
-        raise UnknownEngineError(f"no engine is called {name!r}; there are: {', '.join(ENGINES)}")
-    return ENGINES[name](model, device)
-
-
-def _stub(model: str, device: str) -> Engine:
-    del model, device
-    return StubEngine()
-
-
-def _ctc(model: str, device: str) -> Engine:
+    known = known_engines()
+    if name not in known:
+        raise UnknownEngineError(f"no engine is called {name!r}; there are: {', '.join(sorted(known))}")
     try:
-        from services.asr.ctc import CtcEngine
+        load: Callable[[EngineOptions], Engine] = known[name].load()
     except ModuleNotFoundError as missing:
-        raise EngineError(f"the ctc engine needs the package {missing.name}: install ringtrue[asr]") from missing
-    return CtcEngine.load(model, device)
-
-
-#: Engines by name.
-ENGINES: Mapping[str, Callable[[str, str], Engine]] = {"ctc": _ctc, "stub": _stub}
+        raise EngineError(f"the {name} engine needs the package {missing.name}: install ringtrue[asr]") from missing
+    return load(options)

@@ -1,0 +1,89 @@
+"""Batches by length: what goes through a model together, how it is cut, and what happens when memory does not suffice.
+
+Used by every engine that runs on a device. Sizes are in whatever the engine counts (model positions, windows of 30 s).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+
+import structlog
+import torch
+
+from services.asr.metrics import BATCH_FILL, BATCHES, GPU_MEMORY, HALVINGS
+
+_log = structlog.get_logger()
+
+
+class Budget:
+    """How much may go through a model at once; halved when the device runs out of memory.
+
+    Args:
+        most: The largest batch: its longest member's size times its members.
+        alike: Only members of one size may share a batch.
+    """
+
+    def __init__(self, most: int, *, alike: bool = False) -> None:
+        self.most = most
+        self._alike = alike
+
+    def cut(self, sizes: Sequence[int], members: Sequence[int]) -> Iterator[list[int]]:
+        """Batches of `members` (indices into `sizes`) by falling size, so that little is padded and the dearest is first.
+
+        A member above the budget goes alone.
+        """
+        batch: list[int] = []
+        for index in sorted(members, key=lambda i: -sizes[i]):
+            full = batch and sizes[batch[0]] * (len(batch) + 1) > self.most
+            if full or (batch and self._alike and sizes[index] != sizes[batch[0]]):
+                yield batch
+                batch = []
+            batch.append(index)
+        if batch:
+            yield batch
+
+    def halve(self, batch: Sequence[int], sizes: Sequence[int]) -> None:
+        """After a batch that was too much: half of what it was, from now on."""
+        self.most = max(1, min(self.most, sizes[batch[0]] * len(batch)) // 2)
+        HALVINGS.inc()
+        _log.warning("out of memory", batch=len(batch), budget=self.most)
+
+
+def run(
+    sizes: Sequence[int], members: Sequence[int], budget: Budget, launch: Callable[[list[int]], Callable[[], None]]
+) -> None:
+    """Runs all members through a model in batches, two of them in flight.
+
+    Args:
+        sizes: By index.
+        members: The indices to run.
+        budget: What a batch may be.
+        launch: Starts the work on a batch and returns what waits for its end and takes the results. On a device that
+            works beside the CPU the next batch is launched before the last one's results are waited for.
+
+    Raises:
+        ValueError: One member alone is more than the device has memory for.
+    """
+    waiting = deque(budget.cut(sizes, members))
+    finish: Callable[[], None] | None = None
+    while waiting or finish is not None:
+        launched: Callable[[], None] | None = None
+        if waiting:
+            batch = waiting.popleft()
+            try:
+                launched = launch(batch)
+            except torch.OutOfMemoryError as error:
+                torch.cuda.empty_cache()
+                if len(batch) == 1:
+                    raise ValueError(f"a segment of size {sizes[batch[0]]} does not fit into memory: {error}") from error
+                budget.halve(batch, sizes)
+                waiting = deque(budget.cut(sizes, [*batch, *(i for later in waiting for i in later)]))
+            else:
+                BATCHES.inc()
+                BATCH_FILL.observe(min(1.0, sizes[batch[0]] * len(batch) / budget.most))
+        if finish is not None:
+            finish()
+        finish = launched
+    if torch.cuda.is_initialized():
+        GPU_MEMORY.set(torch.cuda.memory_reserved())

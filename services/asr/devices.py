@@ -1,0 +1,45 @@
+"""Where a model runs: the device of a setting, and the precision that suits it."""
+
+from __future__ import annotations
+
+import os
+from typing import Final
+
+import torch
+
+from services.asr.engine import EngineError, Precision
+
+#: A transcription shares its machine with the other stages; more threads than this hardly help a batch on a CPU.
+CPU_THREADS: Final = 4
+
+
+def device_of(name: str) -> torch.device:
+    """The torch device of a setting: `auto` (a GPU when there is one), `cpu` or `cuda:N`.
+
+    Raises:
+        EngineError: There is no such device.
+    """
+    if name == "auto":
+        name = "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as failure:
+        raise EngineError(f"device {name!r}: {failure}") from failure
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise EngineError(
+            f"device {name!r} is not there: this machine has {torch.cuda.device_count()} GPUs that torch can use"
+        )
+    if device.type == "cpu":
+        torch.set_num_threads(min(CPU_THREADS, os.cpu_count() or 1))
+    else:
+        torch.cuda.set_device(device)
+    return device
+
+
+def precision_of(name: Precision, device: torch.device) -> torch.dtype:
+    """The dtype of a setting; `auto` is float16 on a GPU (eight times finer than bfloat16 at its speed), else float32."""
+    if name == "auto":
+        return torch.float32 if device.type == "cpu" else torch.float16
+    dtype = getattr(torch, name)
+    assert isinstance(dtype, torch.dtype)  # noqa: S101 - the setting allows only names of dtypes
+    return dtype
