@@ -47,7 +47,7 @@ class Worker:
         name: `service-worker`; also the name of its consumer group.
         inputs: The topics it reads.
         state: The name of its state topic, for a worker that remembers.
-        limit: Records in a batch.
+        limit: Records in a batch at most.
         linger_s: How long a batch may wait to fill up.
     """
 
@@ -81,6 +81,10 @@ class Worker:
         for step in steps:
             step.attempt(self.handle, self.refused)
             step.finish()
+
+    def wanted(self) -> int:
+        """How many records to take now, at most `limit`. Asked before each batch."""
+        return self.limit
 
     def paused(self) -> str:
         """Why no more records should be taken now; empty to go on. Asked before each batch."""
@@ -184,7 +188,7 @@ class Loop:
         self._quarantine.look(member)
         careful = self._quarantine.careful
         received = member.receive(
-            1 if careful else self._worker.limit, _WAIT_S, 0.0 if careful else self._worker.linger_s
+            1 if careful else self._worker.wanted(), _WAIT_S, 0.0 if careful else self._worker.linger_s
         )
         self._quarantine.revoked(received.revoked)
         for partition in received.revoked:

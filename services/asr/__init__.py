@@ -1,1 +1,1 @@
-"""Speech recognition: `engine` is what to call, `ctc` runs the model, `frontend` and `collapse` are its two ends."""
+"""Speech recognition: `engine` is the contract, `ctc`, `whisper` and `stub` keep it, `worker` puts them on the log."""

@@ -28,14 +28,16 @@ class Budget:
         self.most = most
         self._alike = alike
 
-    def cut(self, sizes: Sequence[int], members: Sequence[int]) -> Iterator[list[int]]:
-        """Batches of `members` (indices into `sizes`) by falling size, so that little is padded and the dearest is first.
+    def cut(self, sizes: Sequence[int], members: Sequence[int], ways: int = 1) -> Iterator[list[int]]:
+        """Batches of `members` (indices into `sizes`) by falling size: little is padded, and the dearest is first.
 
-        A member above the budget goes alone.
+        Where all would fit into fewer than `ways` batches, they are made smaller, so that nobody is idle. A member
+        above the budget goes alone.
         """
+        most = min(self.most, -(-sum(sizes[index] for index in members) // ways))
         batch: list[int] = []
         for index in sorted(members, key=lambda i: -sizes[i]):
-            full = batch and sizes[batch[0]] * (len(batch) + 1) > self.most
+            full = batch and sizes[batch[0]] * (len(batch) + 1) > most
             if full or (batch and self._alike and sizes[index] != sizes[batch[0]]):
                 yield batch
                 batch = []
@@ -51,39 +53,44 @@ class Budget:
 
 
 def run(
-    sizes: Sequence[int], members: Sequence[int], budget: Budget, launch: Callable[[list[int]], Callable[[], None]]
+    sizes: Sequence[int],
+    members: Sequence[int],
+    budget: Budget,
+    launch: Callable[[list[int]], Callable[[], None]],
+    *,
+    in_flight: int,
 ) -> None:
-    """Runs all members through a model in batches, two of them in flight.
+    """Runs all members through a model in batches.
 
     Args:
         sizes: By index.
         members: The indices to run.
         budget: What a batch may be.
-        launch: Starts the work on a batch and returns what waits for its end and takes the results. On a device that
-            works beside the CPU the next batch is launched before the last one's results are waited for.
+        launch: Starts the work on a batch and returns what waits for its end and takes the results.
+        in_flight: How many batches are at work at once. Two where a device works beside the CPU: the next batch is
+            launched before the last one's results are waited for. On a CPU one for each thread.
 
     Raises:
         ValueError: One member alone is more than the device has memory for.
     """
-    waiting = deque(budget.cut(sizes, members))
-    finish: Callable[[], None] | None = None
-    while waiting or finish is not None:
-        launched: Callable[[], None] | None = None
-        if waiting:
-            batch = waiting.popleft()
-            try:
-                launched = launch(batch)
-            except torch.OutOfMemoryError as error:
-                torch.cuda.empty_cache()
-                if len(batch) == 1:
-                    raise ValueError(f"a segment of size {sizes[batch[0]]} does not fit into memory: {error}") from error
-                budget.halve(batch, sizes)
-                waiting = deque(budget.cut(sizes, [*batch, *(i for later in waiting for i in later)]))
-            else:
-                BATCHES.inc()
-                BATCH_FILL.observe(min(1.0, sizes[batch[0]] * len(batch) / budget.most))
-        if finish is not None:
+    waiting = deque(budget.cut(sizes, members, in_flight))
+    launched = deque[tuple[list[int], Callable[[], None]]]()
+    while waiting or launched:
+        try:
+            if waiting and len(launched) < in_flight:
+                batch = waiting.popleft()
+                launched.append((batch, launch(batch)))
+                continue
+            batch, finish = launched.popleft()
             finish()
-        finish = launched
+        except torch.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            if len(batch) == 1:
+                raise ValueError(f"this segment does not fit into the device's memory: {error}") from error
+            budget.halve(batch, sizes)
+            waiting = deque(budget.cut(sizes, [*batch, *(i for later in waiting for i in later)], in_flight))
+        else:
+            BATCHES.inc()
+            BATCH_FILL.observe(min(1.0, sizes[batch[0]] * len(batch) / budget.most))
     if torch.cuda.is_initialized():
         GPU_MEMORY.set(torch.cuda.memory_reserved())

@@ -9,8 +9,8 @@ import torch
 
 from services.asr.engine import EngineError, Precision
 
-#: A transcription shares its machine with the other stages; more threads than this hardly help a batch on a CPU.
-CPU_THREADS: Final = 4
+#: Threads on a CPU at most.
+CPU_THREADS: Final = 16
 
 
 def device_of(name: str) -> torch.device:
@@ -30,14 +30,21 @@ def device_of(name: str) -> torch.device:
             f"device {name!r} is not there: this machine has {torch.cuda.device_count()} GPUs that torch can use"
         )
     if device.type == "cpu":
-        torch.set_num_threads(min(CPU_THREADS, os.cpu_count() or 1))
+        # Each thread runs a batch of its own from end to end (`threads_of`). Threads that share one batch wait for each
+        # other after every operator, and where another process takes a core that is most of the time.
+        torch.set_num_threads(1)
     else:
         torch.cuda.set_device(device)
     return device
 
 
+def threads_of(device: torch.device) -> int:
+    """How many batches are at work at once: one for each core of a CPU, two on a GPU (see `batching.run`)."""
+    return min(CPU_THREADS, os.cpu_count() or 1) if device.type == "cpu" else 2
+
+
 def precision_of(name: Precision, device: torch.device) -> torch.dtype:
-    """The dtype of a setting; `auto` is float16 on a GPU (eight times finer than bfloat16 at its speed), else float32."""
+    """The dtype of a setting; `auto` is float16 on a GPU (eight times finer than bfloat16, as fast), else float32."""
     if name == "auto":
         return torch.float32 if device.type == "cpu" else torch.float16
     dtype = getattr(torch, name)

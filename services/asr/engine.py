@@ -117,6 +117,13 @@ class Engine(Protocol):
     def model_revision(self) -> str:
         """A short hash that changes when the weights do."""
 
+    @property
+    def window_s(self) -> float:
+        """Seconds of audio that are worth handing over at once: what fills the batches that it has at work."""
+
+    def close(self) -> None:
+        """Lets go of threads and memory; it is not used again."""
+
     def transcribe(self, segments: Sequence[Segment]) -> list[Transcription]:
         """One transcription for each segment, in their order; empty where nothing was said or heard.
 

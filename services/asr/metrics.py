@@ -7,7 +7,9 @@ QUEUE_AGE = Histogram(
     "From a segment's timestamp to the moment it was taken up",
     buckets=(0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400),
 )
-BACKLOG = Gauge("ringtrue_asr_backlog_audio_seconds", "Audio before this service: segments waiting, by their mean length")
+BACKLOG = Gauge(
+    "ringtrue_asr_backlog_audio_seconds", "Audio before this service: segments waiting, by their mean length"
+)
 BATCHES = Counter("ringtrue_asr_batches", "Batches that went through the model")
 BATCH_FILL = Histogram(
     "ringtrue_asr_batch_fill_ratio",
@@ -15,7 +17,8 @@ BATCH_FILL = Histogram(
     buckets=(0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
 )
 POSITIONS = Counter("ringtrue_asr_positions", "Model positions computed, by whether they hold audio", ["what"])
-RERUNS = Counter("ringtrue_asr_reruns", "Segments transcribed again in float32, because the margin did not vouch for them")
+RERUNS = Counter(
+    "ringtrue_asr_reruns", "Segments transcribed again in float32, because the margin did not vouch for them"
+)
 HALVINGS = Counter("ringtrue_asr_budget_halvings", "Times the device ran out of memory, and the budget was halved")
-REFUSED = Counter("ringtrue_asr_segments_refused", "Segments that failed alone")
 GPU_MEMORY = Gauge("ringtrue_asr_gpu_memory_bytes", "GPU memory that this process holds")

@@ -23,9 +23,13 @@ class StubEngine:
 
     model = "stub"
     model_revision = "1"
+    window_s = 400.0
 
     def __init__(self, texts: Sequence[str] = ()) -> None:
         self._texts = [text.split() for text in texts]
+
+    def close(self) -> None:
+        """See `Engine`."""
 
     def transcribe(self, segments: Sequence[Segment]) -> list[Transcription]:
         """See `Engine`."""
@@ -56,7 +60,9 @@ def load(options: EngineOptions) -> StubEngine:
     try:
         lines = Path(options.model).read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise CheckpointError(f"{options.model}: the stub engine needs a text file with one text on each line") from error
+        raise CheckpointError(
+            f"{options.model}: the stub engine needs a text file with one text on each line"
+        ) from error
     texts = [line.strip() for line in lines if line.strip()]
     if not texts:
         raise CheckpointError(f"{options.model}: holds no text; the stub engine needs one on each line")

@@ -1,63 +1,104 @@
 """The ASR worker: segments are gathered by length of audio, transcribed in one go, and answered each for itself.
 
-The transaction opens only after the engine has finished. A segment that fails alone is found by halving the batch; it
-goes to the dead letters with a failed result for its part, and the others of its batch are answered as if it had not
-been there.
+The transaction opens only after the engine has finished. A segment that fails alone is found by halving the window; it
+goes to the dead letters with a failed result for its part, and the others are answered as if it had not been there.
+ is not a segment's fault, such as a lost GPU, ends the process: whoever started it starts it again.
 """
 
 import io
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import soundfile
+import structlog
 
-from ringtrue.errors import BadRecord
+from ringtrue.errors import Away, BadRecord
 from ringtrue.messages import SegmentAudio, SegmentTranscribed, Word
+from ringtrue.streaming.port import Log
 from ringtrue.streaming.step import Step
-from ringtrue.streaming.topics import READ_BY, SEGMENTS_TRANSCRIBED
+from ringtrue.streaming.topics import READ_BY, SEGMENTS_AUDIO, SEGMENTS_TRANSCRIBED
 from ringtrue.streaming.worker import Worker
 from ringtrue.telemetry import AUDIO, INFERENCE
-from services.asr.engine import Engine, Segment, Transcription, load_engine
+from services.asr.engine import Engine, EngineOptions, Segment, Transcription, load_engine
+from services.asr.metrics import BACKLOG, QUEUE_AGE
+
+_log = structlog.get_logger()
+
+#: How often the backlog is asked for: it takes a few round trips to the log.
+_LOOK_EVERY_S = 15.0
+#: What a part is taken to last before any was seen, and how much each new one weighs in the mean.
+_PART_S = 10.0
+_NEW_WEIGHS = 0.1
+#: Audio that the engine runs over before it is ready: its kernels are chosen, its memory is taken.
+_WARM_UP_S = (25.0, 1.0)
 
 
 class Asr(Worker):
     """`segments.audio` to `segments.transcribed`.
 
     Args:
+        log: Is asked for the backlog.
         engine: Name of the engine.
-        model: A checkpoint's folder or hub name.
-        device: `auto`, `cpu` or `cuda:N`.
-        batch_s: Seconds of audio that go through the engine at once.
-        linger_s: How long a batch may wait to fill up.
+        options: How it shall work.
+        linger_s: How long a part may wait for others to share a batch with.
     """
 
     name = "asr"
     inputs = READ_BY["asr"]
+    limit = 256
 
-    def __init__(self, engine: str, model: str, device: str, *, batch_s: float, linger_s: float) -> None:
-        self._make = (engine, model, device)
-        # A turn ends before anyone takes this process for stuck: about two batches, or that many segments of 10 s.
-        self.limit = max(8, int(batch_s / 10))
-        self._batch_s = batch_s
+    def __init__(self, log: Log, engine: str, options: EngineOptions, *, linger_s: float) -> None:
         self.linger_s = linger_s
+        self._log = log
+        self._make = (engine, options)
+        self._part_s = _PART_S
+        self._next_look = 0.0
         self._engine: Engine | None = None
         self._decoders: ThreadPoolExecutor | None = None
 
     def start(self) -> None:
         """Loads the model and runs it once, so that the first call does not pay for it."""
         self._decoders = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="decode")
-        self._engine = load_engine(*self._make)
-        self._engine.transcribe([Segment(np.zeros(8000, np.float32), 8000)])
+        engine, options = self._make
+        self._engine = load_engine(engine, options)
+        started = time.perf_counter()
+        for seconds in _WARM_UP_S:
+            self._engine.transcribe([Segment(np.zeros(round(8000 * seconds), np.float32), 8000)])
+        _log.info(
+            "engine ready",
+            engine=engine,
+            model=self._engine.model,
+            model_revision=self._engine.model_revision,
+            warm_up_s=round(time.perf_counter() - started, 2),
+        )
 
     def stop(self) -> None:
         """See `Worker.stop`."""
         if self._decoders is not None:
             self._decoders.shutdown()
+        if self._engine is not None:
+            self._engine.close()
+
+    def wanted(self) -> int:
+        """As many parts as fill the engine's window, going by the mean length of those before."""
+        window_s = self._engine.window_s if self._engine else _PART_S
+        return max(1, min(self.limit, round(window_s / self._part_s)))
+
+    def paused(self) -> str:
+        """Never pauses, but tells the backlog now and then."""
+        if time.monotonic() >= self._next_look:
+            self._next_look = time.monotonic() + _LOOK_EVERY_S
+            try:
+                parts = self._log.backlog({self.name: [SEGMENTS_AUDIO.name]})[self.name, SEGMENTS_AUDIO.name]
+            except Away:
+                return ""  # receiving will say so
+            BACKLOG.set(parts * self._part_s)
+        return ""
 
     def handle_many(self, steps: Sequence[Step]) -> None:
         """See `Worker.handle_many`."""
@@ -67,38 +108,30 @@ class Asr(Worker):
         # libsndfile decodes outside of Python's lock.
         decoding = [self._decoders.submit(decode, step.message) for step in steps]
         for step, future in zip(steps, decoding, strict=True):
+            if step.record is not None:
+                QUEUE_AGE.observe(max(0, step.now_ms - step.record.timestamp_ms) / 1000)
             step.attempt(partial(_take, future, decoded), self.refused)
-        for batch in self._batches(decoded):
-            started = time.perf_counter()
-            self._transcribe(self._engine, batch)
-            INFERENCE.labels(self.name).inc(time.perf_counter() - started)
-            AUDIO.labels(self.name).inc(sum(_seconds(segment) for _, segment in batch))
+        for _, segment in decoded:
+            self._part_s += _NEW_WEIGHS * (segment.duration_s - self._part_s)
+        started = time.perf_counter()
+        if decoded:
+            self._transcribe(self._engine, decoded)
+        INFERENCE.labels(self.name).inc(time.perf_counter() - started)
+        AUDIO.labels(self.name).inc(sum(segment.duration_s for _, segment in decoded))
 
-    def _batches(self, decoded: Sequence[tuple[Step, Segment]]) -> Iterator[list[tuple[Step, Segment]]]:
-        batch = list[tuple[Step, Segment]]()
-        seconds = 0.0
-        for step, segment in decoded:
-            if batch and seconds + _seconds(segment) > self._batch_s:
-                yield batch
-                batch, seconds = [], 0.0
-            batch.append((step, segment))
-            seconds += _seconds(segment)
-        if batch:
-            yield batch
-
-    def _transcribe(self, engine: Engine, batch: Sequence[tuple[Step, Segment]]) -> None:
+    def _transcribe(self, engine: Engine, window: Sequence[tuple[Step, Segment]]) -> None:
         try:
-            results = engine.transcribe([segment for _, segment in batch])
+            results = engine.transcribe([segment for _, segment in window])
         except (ValueError, ArithmeticError) as error:
-            if len(batch) == 1:
-                step, _ = batch[0]
+            if len(window) == 1:
+                step, _ = window[0]
                 step.fail(BadRecord("not_transcribable", f"the engine refuses this segment: {error}"), self.refused)
                 return
-            half = len(batch) // 2
-            self._transcribe(engine, batch[:half])
-            self._transcribe(engine, batch[half:])
+            half = len(window) // 2
+            self._transcribe(engine, window[:half])
+            self._transcribe(engine, window[half:])
             return
-        for (step, _), result in zip(batch, results, strict=True):
+        for (step, _), result in zip(window, results, strict=True):
             step.attempt(partial(self._answer, result), self.refused)
 
     def _answer(self, result: Transcription, step: Step) -> None:
@@ -160,7 +193,3 @@ def decode(message: object) -> Segment:
             return Segment(file.read(dtype="float32"), file.samplerate)
     except soundfile.LibsndfileError as error:
         raise BadRecord("not_flac", f"part {message.index} of {message.call_id} is not FLAC audio: {error}") from error
-
-
-def _seconds(segment: Segment) -> float:
-    return len(segment.samples) / segment.rate_hz

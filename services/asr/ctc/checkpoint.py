@@ -1,132 +1,126 @@
-"""A `Wav2Vec2BertForCTC` checkpoint in the Hugging Face layout: found, checked and loaded, or refused by name of file.
+"""A CTC checkpoint in the Hugging Face layout: checked and loaded, or refused by the name of the file that is wrong.
 
-`open_checkpoint` takes a folder, or a model's name on the hub. What the front end cannot serve (another architecture,
-other features) and weights that would stay at random are errors here, not nonsense in a transcript later.
+What the front end cannot serve (another architecture, other features), a tokenizer that does not fit, and weights that
+would stay at random are errors here, not nonsense in a transcript later.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from transformers import Wav2Vec2BertForCTC, Wav2Vec2CTCTokenizer
+from torch import Tensor
+from transformers import (
+    HubertForCTC,
+    Wav2Vec2BertForCTC,
+    Wav2Vec2ConformerForCTC,
+    Wav2Vec2CTCTokenizer,
+    Wav2Vec2ForCTC,
+)
 from transformers.utils.logging import disable_progress_bar
 
-from services.asr import attention, frontend
-from services.asr.collapse import Vocabulary
-from services.asr.engine import CheckpointError
+from services.asr import checkpoints
+from services.asr.audio import RATE_HZ
+from services.asr.ctc import logmel
+from services.asr.ctc.collapse import Vocabulary
+from services.asr.ctc.networks import Wave
+from services.asr.engine import CheckpointError, EngineOptions
 
-#: The features that `frontend` computes; a checkpoint made for others cannot be served.
-FEATURES: Mapping[str, int] = {
-    "num_mel_bins": frontend.MELS,
-    "stride": frontend.STRIDE,
-    "sampling_rate": frontend.RATE_HZ,
+#: By `model_type` of config.json.
+ARCHITECTURES: Mapping[str, Any] = {
+    "wav2vec2-bert": Wav2Vec2BertForCTC,
+    "wav2vec2": Wav2Vec2ForCTC,
+    "hubert": HubertForCTC,
+    "wav2vec2-conformer": Wav2Vec2ConformerForCTC,
 }
-#: Weights that only training uses: a checkpoint may lack them.
-_TRAINING_ONLY = frozenset({"wav2vec2_bert.masked_spec_embed"})
+#: What preprocessor_config.json must say: for models that hear features, and for those that hear samples.
+_FEATURES = {"num_mel_bins": logmel.MELS, "stride": logmel.STRIDE, "sampling_rate": RATE_HZ}
+_SAMPLES = {"feature_size": 1, "sampling_rate": RATE_HZ}
+_VARIANCE_FLOOR = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A loaded model with all that decoding needs.
 
-    `equal_lengths`: the model ends in an adapter, whose convolution looks across the end of a padded segment, so only
-    segments of one length may share a batch.
+    Attributes:
+        name: How results call it.
+        revision: A hash of its weights.
+        model: transformers' module, in float32 on the CPU.
+        hear: The model's input for a wave of 16 kHz: samples, or features [positions, 160].
+        padding: What shorter inputs are filled up with.
+        tokenizer: For what the vocabulary does not say.
+        vocabulary: What each token says.
     """
 
     name: str
     revision: str
-    model: Wav2Vec2BertForCTC
-    tokenizer: Wav2Vec2CTCTokenizer
-    vocabulary: Vocabulary
+    model: Any
+    hear: Callable[[Wave], Tensor]
     padding: float
-    position_ms: int
-    equal_lengths: bool
+    tokenizer: Any
+    vocabulary: Vocabulary
 
 
-def open_checkpoint(model: str, device: torch.device) -> Checkpoint:
+def open_checkpoint(options: EngineOptions) -> Checkpoint:
     """Loads a checkpoint in float32, ready for inference.
 
-    Args:
-        model: a folder, or a model's name on the hub (`owner/name`).
-        device: where the model shall live.
-
     Raises:
-        CheckpointError: it is missing, incomplete, or of another kind.
+        CheckpointError: It is missing, incomplete, or of another kind.
     """
-    folder = _folder(model)
-    config = _json(folder / "config.json")
-    if config.get("model_type") != "wav2vec2-bert":
-        raise CheckpointError(
-            f"{folder / 'config.json'}: model_type is {config.get('model_type')!r}; "
-            "this engine runs 'wav2vec2-bert' (Wav2Vec2BertForCTC)"
-        )
-    features = _json(folder / "preprocessor_config.json")
-    for name, value in FEATURES.items():
-        if features.get(name, value) != value:
-            raise CheckpointError(
-                f"{folder / 'preprocessor_config.json'}: {name} is {features[name]}; this engine computes {value}"
-            )
-    weights = sorted(folder.glob("*.safetensors"))
-    if not weights:
-        raise CheckpointError(f"{folder / 'model.safetensors'} is missing (weights are read from safetensors only)")
+    folder = checkpoints.folder_of(options.model, allow_pickle=options.allow_pickle)
+    config = checkpoints.json_of(folder / "config.json")
+    kind = str(config.get("model_type"))
+    if kind not in ARCHITECTURES:
+        known = ", ".join(map(repr, ARCHITECTURES))
+        raise CheckpointError(f"{folder / 'config.json'}: model_type is {kind!r}; the ctc engine runs {known}")
+    hear, padding = _ear(folder, kind)
+    weights = checkpoints.weights_of(folder, allow_pickle=options.allow_pickle)
     tokenizer = _tokenizer(folder)
-    network = _network(folder)
-    network.to(device)  # type: ignore[arg-type]  # its decorator hides the method's own signature from mypy
-    size = int(network.config.vocab_size or 0)
+    network = _network(folder, ARCHITECTURES[kind], safe=weights[0].suffix == ".safetensors")
     return Checkpoint(
-        name=folder.name if Path(model).is_dir() else model,
-        revision=_hash(weights),
+        name=checkpoints.name_of(options.model),
+        revision=checkpoints.revision_of(weights),
         model=network,
+        hear=hear,
+        padding=padding,
         tokenizer=tokenizer,
-        vocabulary=Vocabulary.of(
-            tokenizer.convert_ids_to_tokens(list(range(size))),
-            blank=tokenizer.pad_token,
-            delimiter=tokenizer.word_delimiter_token,
-            lower_case=tokenizer.do_lower_case,
-        ),
-        padding=float(features.get("padding_value", 0.0)),
-        position_ms=frontend.POSITION_MS * _subsampling(network),
-        equal_lengths=network.config.add_adapter,
+        vocabulary=_vocabulary(folder, tokenizer, int(network.config.vocab_size or 0)),
     )
 
 
-def _folder(model: str) -> Path:
-    if not model:
-        raise CheckpointError("the ctc engine needs a model: a checkpoint folder, or a model's name on the hub")
-    if Path(model).is_dir():
-        return Path(model)
-    if model.count("/") != 1 or model.startswith((".", "/", "~")):
-        raise CheckpointError(f"{model}: no such folder")
-    from huggingface_hub import snapshot_download
+def _ear(folder: Path, kind: str) -> tuple[Callable[[Wave], Tensor], float]:
+    path = folder / "preprocessor_config.json"
+    if not path.exists() and (folder / "processor_config.json").exists():
+        path = folder / "processor_config.json"  # where newer versions of transformers put it
+        said = checkpoints.json_of(path).get("feature_extractor", {})
+    else:
+        said = checkpoints.json_of(path)
+    expected = _FEATURES if kind == "wav2vec2-bert" else _SAMPLES
+    for name, value in expected.items():
+        if said.get(name, value) != value:
+            raise CheckpointError(f"{path}: {name} is {said[name]}; this engine computes {value}")
+    padding = float(said.get("padding_value", 0.0))
+    if kind == "wav2vec2-bert":
+        return lambda wave: logmel.stacked(logmel.log_mel(wave), padding), padding
+    return (_normal if said.get("do_normalize", True) else torch.from_numpy), padding
 
-    try:
-        return Path(snapshot_download(model, allow_patterns=["*.json", "*.safetensors"]))
-    except (OSError, ValueError) as failure:
-        raise CheckpointError(
-            f"{model}: no such folder, and the hub did not give a model of that name ({failure})"
-        ) from failure
 
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise CheckpointError(f"{path} is missing") from None
-    except ValueError as failure:
-        raise CheckpointError(f"{path} is not valid JSON: {failure}") from failure
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} does not hold a JSON object")
-    return content
+def _normal(wave: Wave) -> Tensor:
+    """Zero mean and unit variance (ddof = 0), as `Wav2Vec2FeatureExtractor` does it, in its float32."""
+    return torch.from_numpy((wave - wave.mean()) / np.sqrt(wave.var() + _VARIANCE_FLOOR))
 
 
 def _tokenizer(folder: Path) -> Wav2Vec2CTCTokenizer:
-    vocabulary = _json(folder / "vocab.json")
+    path = folder / "tokenizer_config.json"
+    kind = checkpoints.json_of(path).get("tokenizer_class", "Wav2Vec2CTCTokenizer") if path.exists() else ""
+    if kind not in ("", "Wav2Vec2CTCTokenizer", "Wav2Vec2Tokenizer"):
+        raise CheckpointError(f"{path}: tokenizer_class is {kind!r}; this engine reads Wav2Vec2CTCTokenizer")
+    vocabulary = checkpoints.json_of(folder / "vocab.json")
     tokenizer: Wav2Vec2CTCTokenizer = Wav2Vec2CTCTokenizer.from_pretrained(folder)
     blank = tokenizer.pad_token
     inner = vocabulary.get(tokenizer.target_lang, vocabulary)
@@ -135,32 +129,44 @@ def _tokenizer(folder: Path) -> Wav2Vec2CTCTokenizer:
     return tokenizer
 
 
-def _network(folder: Path) -> Wav2Vec2BertForCTC:
-    attention.install()
+def _vocabulary(folder: Path, tokenizer: Wav2Vec2CTCTokenizer, size: int) -> Vocabulary:
+    known = tokenizer.get_vocab()
+    special = set(tokenizer.all_special_tokens)
+    beyond = sorted(token for token, number in known.items() if number >= size and token not in special)
+    if beyond:
+        raise CheckpointError(
+            f"{folder / 'vocab.json'}: holds {len(beyond)} tokens beyond the model's {size} (config.json, vocab_size), "
+            f"such as {beyond[0]!r}: the tokenizer is another model's"
+        )
+    if len(known) < size - len(special) - _UNUSED_TOKENS:
+        raise CheckpointError(
+            f"{folder / 'vocab.json'}: holds {len(known)} tokens where the model has {size} (config.json, vocab_size): "
+            "the tokenizer is another model's"
+        )
+    return Vocabulary.of(
+        tokenizer.convert_ids_to_tokens(list(range(size))),
+        blank=str(tokenizer.pad_token),
+        delimiter=str(tokenizer.word_delimiter_token),
+        lower_case=tokenizer.do_lower_case,
+    )
+
+
+#: Outputs that a model may have without a token: heads are rounded up to a multiple of this now and then.
+_UNUSED_TOKENS = 8
+
+
+def _network(folder: Path, architecture: Any, *, safe: bool) -> Any:
     disable_progress_bar()  # a service's standard error is its log
     try:
-        loaded: Any = Wav2Vec2BertForCTC.from_pretrained(
-            folder, dtype=torch.float32, use_safetensors=True, local_files_only=True, output_loading_info=True
+        network, report = architecture.from_pretrained(
+            folder, dtype=torch.float32, use_safetensors=safe, local_files_only=True, output_loading_info=True
         )
     except Exception as failure:  # safetensors, torch and transformers each raise their own for a damaged file
         raise CheckpointError(f"{folder}: the weights cannot be read: {failure}") from failure
-    network: Wav2Vec2BertForCTC = loaded[0].eval()
-    missing = sorted(set(loaded[1]["missing_keys"]) - _TRAINING_ONLY)
+    # Weights that only training uses may be missing.
+    missing = sorted(name for name in report["missing_keys"] if not name.endswith("masked_spec_embed"))
     if missing:
         raise CheckpointError(
             f"{folder}: the weights file lacks {len(missing)} of the model's weights, such as {missing[0]}"
         )
-    return network
-
-
-def _subsampling(network: Wav2Vec2BertForCTC) -> int:
-    config = network.config
-    return int(config.adapter_stride**config.num_adapter_layers) if config.add_adapter else 1
-
-
-def _hash(weights: list[Path]) -> str:
-    digest = hashlib.sha256()
-    for path in weights:
-        with path.open("rb") as content:
-            digest.update(hashlib.file_digest(content, "sha256").digest())
-    return digest.hexdigest()[:12]
+    return network.eval()

@@ -21,10 +21,12 @@ class Vocabulary:
     """`tokens[i]` is what token i says: the blank is `None`, the word delimiter a space.
 
     Tokens that say the same are the same (`same[i]`, the first such token), since CTC merges repeats by what they say.
+    `blank` is the number of the token that says nothing.
     """
 
     tokens: tuple[str | None, ...]
     same: NDArray[np.int64]
+    blank: int
 
     @classmethod
     def of(cls, tokens: Sequence[str], blank: str, delimiter: str, *, lower_case: bool = False) -> Vocabulary:
@@ -33,7 +35,7 @@ class Vocabulary:
         said = [None if token == blank else " " if token == delimiter else token for token in tokens]
         if lower_case:
             said = [token and token.lower() for token in said]
-        return cls(tuple(said), np.array([first[token] for token in tokens], np.int64))
+        return cls(tuple(said), np.array([first[token] for token in tokens], np.int64), first[blank])
 
 
 def collapse(
@@ -41,7 +43,7 @@ def collapse(
     probability: NDArray[np.floating],
     lengths: Sequence[int],
     vocabulary: Vocabulary,
-    position_ms: int,
+    position_ms: float,
 ) -> list[tuple[str, tuple[Word, ...]]]:
     """Text and words of each segment.
 
@@ -75,8 +77,8 @@ def collapse(
         words = tuple(
             Word(
                 "".join(said[first:last]),
-                int(starts[first] - begin) * position_ms,
-                int(ends[last - 1] - begin) * position_ms,
+                round(int(starts[first] - begin) * position_ms),
+                round(int(ends[last - 1] - begin) * position_ms),
                 float(sums[first:last].sum() / (ends[first:last] - starts[first:last]).sum()),
             )
             for first, last in zip((edges[:-1] + 1).tolist(), edges[1:].tolist(), strict=True)

@@ -1,126 +1,251 @@
-"""The CTC engine: a `Wav2Vec2BertForCTC` checkpoint over batches of segments of like length.
+"""The CTC engine: texts of any `*ForCTC` checkpoint as Hugging Face gives them for one segment alone in float32.
 
-Text is what the Hugging Face reference gives for each segment alone in float32, whatever segments share its batch: the
-mask goes with the batch, and each segment is decoded over its own positions only (the reference pipeline decodes the
-padding too, and so adds junk to the end of shorter segments).
+Whatever segments share a batch, and whatever precision it ran in: padding reaches no neighbour (`networks.py`), each
+segment is decoded over its own positions only (the reference pipeline decodes the padding too, and so adds junk to the
+end of shorter segments), and what half precision cannot vouch for is run again in float32 (`guard.py`).
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Sequence
+import copy
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import structlog
 import torch
 from torch import Tensor
 
-from services.asr import frontend
-from services.asr.checkpoint import Checkpoint, open_checkpoint
-from services.asr.collapse import collapse
-from services.asr.engine import EngineError, Segment, Transcription, Word
+from services.asr import batching
+from services.asr.audio import RATE_HZ, wave_of
+from services.asr.ctc import guard
+from services.asr.ctc.acceleration import accelerate
+from services.asr.ctc.checkpoint import Checkpoint, open_checkpoint
+from services.asr.ctc.collapse import collapse
+from services.asr.ctc.conformer import packable
+from services.asr.ctc.networks import Network, PackedNetwork, PaddedNetwork, Wave
+from services.asr.devices import device_of, precision_of, threads_of
+from services.asr.engine import EngineOptions, Segment, Transcription, Word
+from services.asr.metrics import RERUNS
 
-#: Positions (20 ms) of one batch, padding included: bounds memory, whatever the segments' lengths. A GPU wants many
-#: (16 segments of 25 s); on a CPU larger batches only leave the cache.
-BATCH_POSITIONS: Final = {"cpu": 4_000}
-BATCH_POSITIONS_ACCELERATOR: Final = 20_000
-#: A transcription shares its machine with the other stages; more threads than this hardly help a batch on a CPU.
-CPU_THREADS: Final = 2
+_log = structlog.get_logger()
+
+#: Seconds of audio in one batch, padding included. A GPU wants many (40,000 positions); on a CPU larger batches only
+#: leave the cache.
+BATCH_S: Final = {"cpu": 120.0, "cuda": 800.0}
+#: Threads that resample for a GPU, beside the one that feeds it.
+_HEARING_THREADS: Final = 8
+
+
+#: What the guard's threshold is measured on at the start: seconds of noise that swells and fades.
+_CALIBRATION_S: Final = 5.0
+
+
+@dataclass(slots=True)
+class _Spoken:
+    """What came of one segment.
+
+    Attributes:
+        text: What was said.
+        words: The same with times.
+        margin: See `guard.margins`.
+        peaks: The best token at each position and its logit, where both precisions are to be compared.
+    """
+
+    text: str = ""
+    words: tuple[Word, ...] = ()
+    margin: float = float("inf")
+    peaks: tuple[Tensor, Tensor] | None = None
 
 
 class CtcEngine:
-    """See `engine.Engine`. `confidence` of a word: the model's mean probability of its letters where they are heard."""
+    """See `engine.Engine`. `confidence` of a word: the model's mean probability of its letters where they are heard.
 
-    def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
+    A segment too short for one position (35 ms for W2V-BERT) has an empty text.
+
+    Args:
+        checkpoint: The loaded model.
+        device: Where to run it.
+        dtype: In which precision.
+        threshold: Margin below which a segment is run again in float32; None for the precision's default.
+        batch_s: Seconds of audio in one batch; 0 for the device's default.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+        *,
+        threshold: float | None = None,
+        batch_s: float = 0.0,
+    ) -> None:
         self.model = checkpoint.name
         self.model_revision = checkpoint.revision
         self._checkpoint = checkpoint
         self._device = device
+        self._dtype = dtype
+        self._network = network_of(checkpoint, device, dtype)
+        self._exact: Network | None = None
+        most = max(1, int((batch_s or BATCH_S.get(device.type, BATCH_S["cuda"])) * 1000 / self._network.position_ms))
+        self._budget = batching.Budget(most, alike=self._network.alike)
+        self._exact_budget = batching.Budget(most, alike=self._network.alike)
+        self._in_flight = threads_of(device)
+        threads = self._in_flight if device.type == "cpu" else _HEARING_THREADS
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="asr")
+        self._least_threshold = guard.THRESHOLDS[dtype] if threshold is None or dtype is torch.float32 else threshold
+        self._error = 0.0
+        if device.type == "cuda" and isinstance(self._network, PackedNetwork):
+            accelerate(self._network, self._try)
+        if self._least_threshold:
+            self._calibrate()
 
-    @classmethod
-    def load(cls, model: str, device: str = "auto") -> CtcEngine:
-        """Opens a checkpoint on a device (`auto`: a GPU when there is one).
+    @property
+    def threshold(self) -> float:
+        """The margin, in logits, below which a segment is run again in float32: twice the greatest error seen."""
+        return max(self._least_threshold, 2 * self._error) if self._least_threshold else 0.0
 
-        Raises:
-            CheckpointError: the checkpoint cannot be used.
-            EngineError: there is no such device.
-        """
-        place = _device(device)
-        if place.type == "cpu":
-            torch.set_num_threads(min(CPU_THREADS, os.cpu_count() or 1))
-        return cls(open_checkpoint(model, place), place)
+    @property
+    def window_s(self) -> float:
+        """See `Engine`."""
+        return self._budget.most * self._network.position_ms / 1000 * self._in_flight
+
+    def close(self) -> None:
+        """See `Engine`."""
+        self._threads.shutdown()
 
     def transcribe(self, segments: Sequence[Segment]) -> list[Transcription]:
-        """See `Engine`. A segment shorter than 35 ms (`frontend.LEAST_SAMPLES`) has an empty text.
+        """See `Engine`.
 
         Raises:
-            ValueError: samples are not mono, or not finite.
+            ValueError: Samples are not mono, or not finite, or one segment alone does not fit into memory.
         """
-        heard: list[tuple[str, tuple[Word, ...]]] = [("", ())] * len(segments)
-        waves = [_wave(index, segment) for index, segment in enumerate(segments)]
-        for batch in self._batches([len(wave) for wave in waves]):
-            for index, spoken in zip(batch, self._spoken([waves[i] for i in batch]), strict=True):
-                heard[index] = spoken
-        return [Transcription(text, words, self.model, self.model_revision) for text, words in heard]
+        waves = list(self._threads.map(wave_of, range(len(segments)), segments))
+        sizes = [self._network.positions(len(wave)) for wave in waves]
+        spoken = [_Spoken() for _ in segments]
+        audible = [index for index, size in enumerate(sizes) if size]
+        self._run(self._network, self._budget, waves, sizes, audible, spoken)
+        doubtful = [index for index in audible if spoken[index].margin < self.threshold]
+        if doubtful:
+            RERUNS.inc(len(doubtful))
+            self._exact = self._exact or network_of(self._checkpoint, self._device, torch.float32)
+            self._run(self._exact, self._exact_budget, waves, sizes, doubtful, spoken)
+        return [self._transcription(one) for one in spoken]
 
-    def _batches(self, samples: Sequence[int]) -> Iterator[list[int]]:
-        """Segments by falling length, so that little is padded and memory's peak comes first; too short ones go."""
-        budget = BATCH_POSITIONS.get(self._device.type, BATCH_POSITIONS_ACCELERATOR)
-        frames = [frontend.frames(count) for count in samples]
-        batch: list[int] = []
-        for index in sorted((i for i, count in enumerate(frames) if count), key=lambda i: -frames[i]):
-            if batch:
-                longest = frames[batch[0]]
-                full = frontend.positions(samples[batch[0]]) * (len(batch) + 1) > budget
-                if full or (self._checkpoint.equal_lengths and frames[index] != longest):
-                    yield batch
-                    batch = []
-            batch.append(index)
-        if batch:
-            yield batch
+    def _run(
+        self,
+        network: Network,
+        budget: batching.Budget,
+        waves: Sequence[Wave],
+        sizes: Sequence[int],
+        members: Sequence[int],
+        spoken: list[_Spoken],
+    ) -> None:
+        def launch(batch: list[int]) -> Callable[[], None]:
+            if self._device.type == "cpu":
+                work = self._threads.submit(lambda: self._launch(network, waves, batch, spoken)())
+                return work.result
+            return self._launch(network, waves, batch, spoken)
 
-    def _spoken(self, waves: Sequence[Tensor]) -> list[tuple[str, tuple[Word, ...]]]:
-        checkpoint = self._checkpoint
-        features = [frontend.log_mel(wave, self._device) for wave in waves]
-        inputs, mask = frontend.batch(features, checkpoint.padding)
-        # TF32 would round convolutions to 10 bits, and the texts would no longer be the reference's.
+        batching.run(sizes, members, budget, launch, in_flight=self._in_flight)
+
+    def _launch(
+        self, network: Network, waves: Sequence[Wave], batch: list[int], spoken: list[_Spoken]
+    ) -> Callable[[], None]:
+        """Starts a batch; what it returns waits for its end and puts down what was said."""
+        # TF32 would round products to 10 bits, and the texts would no longer be the reference's.
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-            logits = checkpoint.model(input_features=inputs, attention_mask=mask).logits
-            likeliest, best = logits.max(dim=-1)
-            probability = (likeliest - logits.logsumexp(dim=-1)).exp()
-        if checkpoint.equal_lengths:
-            lengths = [logits.shape[1]] * len(waves)
-        else:
-            lengths = [frontend.positions(len(wave)) for wave in waves]
-        own = torch.arange(logits.shape[1])[None, :] < torch.tensor(lengths)[:, None]
-        spoken = collapse(
-            best.cpu()[own].numpy(),
-            probability.cpu()[own].numpy(),
-            lengths,
-            checkpoint.vocabulary,
-            checkpoint.position_ms,
-        )
-        if checkpoint.tokenizer.clean_up_tokenization_spaces:
-            clean = checkpoint.tokenizer.clean_up_tokenization
-            spoken = [(clean(text), words) for text, words in spoken]
-        return spoken
+            logits, lengths = network.logits([network.hear(waves[index]) for index in batch])
+            peak, best = logits.max(dim=-1)
+            second_peak, second = logits.scatter(-1, best[:, None], -torch.inf).max(dim=-1)
+            probability = (peak - logits.logsumexp(dim=-1)).exp()
+            if network is self._exact:
+                self._compare(logits, lengths, [spoken[index] for index in batch])
+            arrived = _to_host(best, second, peak, peak - second_peak, probability)
+
+        def finish() -> None:
+            tokens, others, peaks, distance, likely = arrived()
+            vocabulary = self._checkpoint.vocabulary
+            said = collapse(tokens.numpy(), likely.numpy(), lengths, vocabulary, network.position_ms)
+            margins = guard.margins(
+                vocabulary.same[tokens.numpy()],
+                vocabulary.same[others.numpy()],
+                distance.numpy(),
+                lengths,
+                vocabulary.blank,
+                self.threshold,
+            )
+            of_segments = zip(tokens.split(lengths), peaks.split(lengths), strict=True)
+            for index, (text, words), margin, pair in zip(batch, said, margins, of_segments, strict=True):
+                doubtful = margin < self.threshold and network is self._network
+                spoken[index] = _Spoken(text, words, float(margin), pair if doubtful else None)
+
+        return finish
+
+    def _compare(self, logits: Tensor, lengths: list[int], before: list[_Spoken]) -> None:
+        """Learns from full precision how far off the logits were that a segment was doubted for."""
+        for exact, one in zip(logits.split(lengths), before, strict=True):
+            if one.peaks is not None:
+                tokens, peaks = (values.to(exact.device) for values in one.peaks)
+                error = (exact.gather(1, tokens[:, None])[:, 0] - peaks).abs().max().item()
+                if 2 * error > max(self._least_threshold, 2 * self._error):
+                    _log.warning("half precision is farther off than was known", error=error, threshold=2 * error)
+                self._error = max(self._error, error)
+
+    def _calibrate(self) -> None:
+        """Measures the error on noise before anything is vouched for, since it depends on the checkpoint."""
+        count = int(_CALIBRATION_S * RATE_HZ)
+        noise = np.random.default_rng(0).standard_normal(count) * np.geomspace(1e-4, 0.3, count)
+        least, self._least_threshold = self._least_threshold, float("inf")
+        self.transcribe([Segment(noise.astype(np.float32), RATE_HZ)])
+        self._least_threshold = least
+
+    def _try(self, samples: int) -> None:
+        """Runs the network once over silence, and waits for it."""
+        waves = [np.zeros(samples, np.float32)]
+        self._launch(self._network, waves, [0], [_Spoken()])()
+
+    def _transcription(self, spoken: _Spoken) -> Transcription:
+        tokenizer = self._checkpoint.tokenizer
+        text = tokenizer.clean_up_tokenization(spoken.text) if tokenizer.clean_up_tokenization_spaces else spoken.text
+        margin = spoken.margin if np.isfinite(spoken.margin) else None
+        return Transcription(text, spoken.words, self.model, self.model_revision, margin=margin)
 
 
-def _wave(index: int, segment: Segment) -> Tensor:
-    if segment.samples.ndim != 1 or not np.isfinite(segment.samples).all():
-        raise ValueError(f"segment {index}: samples must be mono and finite (shape {segment.samples.shape})")
-    return torch.from_numpy(frontend.resample(segment.samples, segment.rate_hz))
+def load(options: EngineOptions) -> CtcEngine:
+    """Opens a checkpoint on a device.
+
+    Raises:
+        CheckpointError: The checkpoint cannot be used.
+        EngineError: There is no such device.
+    """
+    device = device_of(options.device)
+    dtype = precision_of(options.precision, device)
+    return CtcEngine(open_checkpoint(options), device, dtype, threshold=options.guard, batch_s=options.batch_s)
 
 
-def _device(name: str) -> torch.device:
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as failure:
-        raise EngineError(f"device {name!r}: {failure}") from failure
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise EngineError(
-            f"device {name!r} is not there: this machine has {torch.cuda.device_count()} GPUs that torch can use"
-        )
-    return device
+def network_of(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype) -> Network:
+    """The network that runs a checkpoint; the checkpoint's own module is not changed."""
+    config = checkpoint.model.config
+    if config.model_type == "wav2vec2-bert" and packable(config):
+        return PackedNetwork(checkpoint.model, checkpoint.padding, device, dtype)
+    return PaddedNetwork(copy.deepcopy(checkpoint.model), checkpoint.hear, device, dtype, checkpoint.padding)
+
+
+def _to_host(*values: Tensor) -> Callable[[], Sequence[Tensor]]:
+    """Starts copying to the CPU; what it returns waits until everything has arrived."""
+    if values[0].device.type != "cuda":
+        return lambda: values
+    landing = [torch.empty(value.shape, dtype=value.dtype, pin_memory=True) for value in values]
+    for place, value in zip(landing, values, strict=True):
+        place.copy_(value, non_blocking=True)
+    done = torch.cuda.Event()
+    done.record()
+
+    def arrived() -> Sequence[Tensor]:
+        done.synchronize()
+        return landing
+
+    return arrived

@@ -1,24 +1,23 @@
 """The ear of W2V-BERT models: log-mel features as `SeamlessM4TFeatureExtractor` computes them.
 
-`resample` brings audio to 16 kHz, `log_mel` makes the features of one segment, `batch` pads several and gives the mask.
-The reference loops over frames in Python; here frames are taken 256 at a time (a chunk that stays in the cache), in
-float64 with the spectrum rounded to complex64 as the reference does, so that features agree within float32 rounding.
-Upsampled telephony needs this: above 4 kHz there is only leakage, which the normalisation by mel band amplifies.
+`log_mel` makes the features of one segment, `stacked` puts two frames side by side, as the model wants them. The
+reference loops over frames in Python; here frames are taken 256 at a time (a chunk that stays in the cache), in float64
+with the spectrum rounded to complex64 as the reference does, so that features agree within float32 rounding. Upsampled
+telephony needs this: above 4 kHz there is only leakage, which the normalisation by mel band amplifies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import gcd
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.signal import resample_poly
 from torch import Tensor
+from torch.nn import functional
 
-RATE_HZ: Final = 16_000
+from services.asr.audio import RATE_HZ
+
 FRAME: Final = 400  # samples: 25 ms
 HOP: Final = 160  # samples: 10 ms
 FFT: Final = 512
@@ -35,26 +34,17 @@ _VARIANCE_FLOOR: Final = 1e-7
 #: Frames per step: 256 x 512 float64 is 1 MB. Larger temporaries page-fault on a CPU and are slower than a plain loop.
 _CHUNK: Final = {"cpu": 256}
 _CHUNK_ACCELERATOR: Final = 16_384
-
-
-def resample(samples: NDArray[np.float32], rate_hz: int) -> NDArray[np.float32]:
-    """Mono audio at 16 kHz, by scipy's polyphase filter in float64: the one that training and inference both use."""
-    if rate_hz <= 0:
-        raise ValueError(f"sampling rate must be positive, not {rate_hz}")
-    if rate_hz == RATE_HZ or len(samples) == 0:
-        return np.asarray(samples, np.float32)
-    shared = gcd(RATE_HZ, rate_hz)
-    filtered = resample_poly(np.asarray(samples, np.float64), RATE_HZ // shared, rate_hz // shared)
-    return np.asarray(filtered, np.float32)
+#: Bands whose filters are applied in one product: they reach some tens of the 257 bins, not all of them.
+_BANDS_TOGETHER: Final = 20
 
 
 def log_mel(samples: NDArray[np.float32] | Tensor, device: torch.device | str = "cpu") -> Tensor:
     """Normalised features of one 16 kHz segment: float32 [frames, 80], frames = 1 + (samples - 400) // 160.
 
     Raises:
-        ValueError: fewer than `LEAST_SAMPLES` samples, for which the features are not defined.
+        ValueError: Fewer than `LEAST_SAMPLES` samples, for which the features are not defined.
     """
-    wave = torch.as_tensor(samples, dtype=torch.float32, device=device)
+    wave = torch.as_tensor(samples, dtype=torch.float32).to(device, non_blocking=True)
     if wave.ndim != 1 or wave.shape[0] < LEAST_SAMPLES:
         raise ValueError(f"needs mono audio of at least {LEAST_SAMPLES} samples, not shape {tuple(wave.shape)}")
     window, mels = _tables(wave.device)
@@ -69,11 +59,13 @@ def log_mel(samples: NDArray[np.float32] | Tensor, device: torch.device | str = 
         torch.mul(block[:, :1], 1 - _PREEMPHASIS, out=emphasised[:, :1])
         spectrum = torch.fft.rfft(emphasised * window, FFT).to(torch.complex64).to(torch.complex128)
         power = spectrum.real.square() + spectrum.imag.square()
-        features[start : start + chunk] = (power @ mels).clamp_min(_MEL_FLOOR).log().to(torch.float32)
+        bands = torch.cat([power[:, bins] @ weights for bins, weights in mels], dim=1)
+        features[start : start + chunk] = bands.clamp_min(_MEL_FLOOR).log().to(torch.float32)
     # Statistics in float64: of digital silence a float32 mean leaves a residue that 1/sqrt(1e-7) makes audible.
     exact = features.to(torch.float64)
-    variance, mean = torch.var_mean(exact, dim=0, correction=1)
-    return ((exact - mean) / (variance + _VARIANCE_FLOOR).sqrt()).to(torch.float32)
+    exact -= exact.mean(dim=0)
+    variance = exact.square().sum(dim=0) / (len(exact) - 1)
+    return (exact / (variance + _VARIANCE_FLOOR).sqrt()).to(torch.float32)
 
 
 def frames(samples: int) -> int:
@@ -86,29 +78,30 @@ def positions(samples: int) -> int:
     return -(-frames(samples) // STRIDE)
 
 
-def batch(features: Sequence[Tensor], padding: float = 1.0) -> tuple[Tensor, Tensor]:
-    """The model's input for several segments: features [segments, positions, 160] and mask [segments, positions].
-
-    As in the reference the mask is that of a position's second frame: an odd last frame is masked, though decoded.
-    """
-    longest = max(f.shape[0] for f in features)
-    longest += longest % STRIDE
-    padded = features[0].new_full((len(features), longest, MELS), padding)
-    mask = torch.zeros(len(features), longest // STRIDE, dtype=torch.int64, device=padded.device)
-    for row, one in enumerate(features):
-        padded[row, : one.shape[0]] = one
-        mask[row, : one.shape[0] // STRIDE] = 1
-    return padded.reshape(len(features), longest // STRIDE, MELS * STRIDE), mask
+def stacked(features: Tensor, padding: float) -> Tensor:
+    """Features [frames, 80] as the model's input [positions, 160]; an odd last one stands beside the padding value."""
+    even = functional.pad(features, (0, 0, 0, features.shape[0] % STRIDE), value=padding)
+    return even.reshape(-1, MELS * STRIDE)
 
 
-def _tables(device: torch.device) -> tuple[Tensor, Tensor]:
+#: Filters of some neighbouring bands, and the bins of the spectrum that they reach: the others weigh nothing.
+_Bands = tuple[slice, Tensor]
+
+
+def _tables(device: torch.device) -> tuple[Tensor, list[_Bands]]:
     if device not in _tables_by_device:
-        window = np.power(np.hanning(FRAME), 0.85)
-        _tables_by_device[device] = (torch.from_numpy(window).to(device), torch.from_numpy(_mel_filters()).to(device))
+        filters = _mel_filters()
+        bands = list[_Bands]()
+        for first in range(0, MELS, _BANDS_TOGETHER):
+            some = filters[:, first : first + _BANDS_TOGETHER]
+            reached = np.flatnonzero(some.any(axis=1))
+            bins = slice(int(reached[0]), int(reached[-1]) + 1)
+            bands.append((bins, torch.from_numpy(some[bins].copy()).to(device)))
+        _tables_by_device[device] = (torch.from_numpy(np.power(np.hanning(FRAME), 0.85)).to(device), bands)
     return _tables_by_device[device]
 
 
-_tables_by_device: dict[torch.device, tuple[Tensor, Tensor]] = {}
+_tables_by_device: dict[torch.device, tuple[Tensor, list[_Bands]]] = {}
 
 
 def _mel_filters() -> NDArray[np.float64]:

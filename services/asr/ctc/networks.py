@@ -1,0 +1,225 @@
+"""Models as the engine sees them: waves in, logits of every segment's own positions out, whatever shares the batch.
+
+`PackedNetwork` runs W2V-BERT on our own encoder (`conformer.py`). `PaddedNetwork` runs transformers' own modules over
+padded batches: wav2vec 2.0, HuBERT, the wav2vec 2.0 conformer, and W2V-BERT with an adapter or other position
+embeddings. In those, padding reaches a segment by three ways that the reference leaves open, and each is closed here:
+statistics of a group norm, batch norm before a convolution, and convolutions across a segment's end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from transformers import Wav2Vec2BertForCTC
+
+from services.asr.audio import RATE_HZ
+from services.asr.ctc import logmel
+from services.asr.ctc.attention import in_blocks, in_kernel, kernel_blocks
+from services.asr.ctc.conformer import PackedConformer, Rows
+from services.asr.metrics import POSITIONS
+
+Wave = NDArray[np.float32]
+#: What `hear` makes of a wave.
+Heard = Tensor
+
+
+class Network(Protocol):
+    """A CTC model on a device.
+
+    Attributes:
+        position_ms: Milliseconds for each position of the output.
+        alike: Only segments of one length may share a batch.
+    """
+
+    position_ms: float
+    alike: bool
+
+    def positions(self, samples: int) -> int:
+        """How many positions so many samples at 16 kHz take in the model; 0: too short to be heard."""
+
+    def hear(self, wave: Wave) -> Heard:
+        """The model's input for a wave that is long enough."""
+
+    def logits(self, heard: Sequence[Heard]) -> tuple[Tensor, list[int]]:
+        """Logits [positions of all, tokens] in float32, segment after segment, and how many each has."""
+
+
+class PackedNetwork:
+    """W2V-BERT over packed rows.
+
+    Args:
+        model: The loaded checkpoint; it is not changed.
+        padding: What an odd last frame is put beside.
+        device: Where to run.
+        dtype: The arithmetic's precision.
+
+    Attributes:
+        encode: What runs the encoder; `acceleration.py` puts a compiled one here.
+        kernel: What runs attention in one kernel, where there is such a thing.
+        bucket: Rows are rounded up to a multiple of this: each number of rows is compiled and recorded for itself.
+    """
+
+    position_ms = float(logmel.POSITION_MS)
+    alike = False
+
+    def __init__(self, model: Wav2Vec2BertForCTC, padding: float, device: torch.device, dtype: torch.dtype) -> None:
+        config = model.config
+        self._padding = padding
+        self._device = device
+        self._dtype = dtype
+        self._reach = (config.left_max_position_embeddings, config.right_max_position_embeddings)
+        self.encoder = PackedConformer(model).to(device, dtype)
+        self.encode: Callable[..., Tensor] = self.encoder
+        self.kernel: Callable[..., Any] | None = None
+        self.bucket = 1
+
+    def positions(self, samples: int) -> int:
+        """See `Network`."""
+        return logmel.positions(samples)
+
+    def hear(self, wave: Wave) -> Heard:
+        """Features [frames, 80]."""
+        return logmel.log_mel(on(self._device, wave), self._device)
+
+    def logits(self, heard: Sequence[Heard]) -> tuple[Tensor, list[int]]:
+        """See `Network`."""
+        rows = Rows.of([features.shape[0] for features in heard], self.encoder.gap, self.bucket)
+        packed = torch.zeros(rows.count, logmel.MELS * logmel.STRIDE, dtype=self._dtype, device=self._device)
+        for features, first, count in zip(heard, rows.first, rows.positions, strict=True):
+            packed[first : first + count] = logmel.stacked(features, self._padding)
+        attended = rows.attended()
+        if self.kernel is None:
+            attend = in_blocks(rows.first, rows.positions, rows.keys, *self._reach)
+        else:
+            attend = in_kernel(kernel_blocks(rows.segments(), attended, self._device), *self._reach, self.kernel)
+        empty = on(self._device, (attended < 0)[:, None])
+        POSITIONS.labels("audio").inc(sum(rows.positions))
+        POSITIONS.labels("padding").inc(rows.count - sum(rows.positions))
+        logits = self.encode(packed, empty, attend)
+        return logits.index_select(0, on(self._device, rows.own())).float(), list(rows.positions)
+
+
+class PaddedNetwork:
+    """transformers' own module over padded batches.
+
+    Args:
+        model: The loaded checkpoint, which is changed and belongs to this network from now on.
+        hear: The model's input for a wave on the CPU: samples [n], or features [positions, width].
+        device: Where to run.
+        dtype: The arithmetic's precision.
+        padding: What shorter inputs are filled up with.
+    """
+
+    def __init__(
+        self, model: Any, hear: Callable[[Wave], Tensor], device: torch.device, dtype: torch.dtype, padding: float
+    ) -> None:
+        config = model.config
+        self._hear = hear
+        self._padding = padding
+        self._device = device
+        self._dtype = dtype
+        self._model = model.to(device, dtype)
+        self._kernels = list(zip(getattr(config, "conv_kernel", ()), getattr(config, "conv_stride", ()), strict=True))
+        self._of_samples = bool(self._kernels)
+        # An adapter's convolution looks across the end of a segment, so its neighbours must end where it does.
+        self.alike = bool(getattr(config, "add_adapter", False))
+        after = config.adapter_stride**config.num_adapter_layers if self.alike else 1
+        stride_ms = prod(stride for _, stride in self._kernels) * 1000 / RATE_HZ
+        self.position_ms = (stride_ms if self._of_samples else float(logmel.POSITION_MS)) * after
+        self._padded = _Padded(self._model, of_samples=self._of_samples)
+
+    def positions(self, samples: int) -> int:
+        """See `Network`."""
+        if not self._of_samples:
+            return logmel.positions(samples)
+        for kernel, stride in self._kernels:
+            samples = (samples - kernel) // stride + 1 if samples >= kernel else 0
+        return samples
+
+    def hear(self, wave: Wave) -> Heard:
+        """See `Network`."""
+        return on(self._device, self._hear(wave))
+
+    def logits(self, heard: Sequence[Heard]) -> tuple[Tensor, list[int]]:
+        """See `Network`."""
+        longest = max(one.shape[0] for one in heard)
+        padded = heard[0].new_full((len(heard), longest, *heard[0].shape[1:]), self._padding)
+        mask = torch.zeros(len(heard), longest, dtype=torch.int64)
+        for row, one in enumerate(heard):
+            padded[row, : one.shape[0]] = one
+            mask[row, : one.shape[0]] = 1
+        if self._of_samples:
+            lengths = [self.positions(one.shape[0]) for one in heard]
+        else:
+            lengths = [one.shape[0] for one in heard]
+        self._padded.samples = on(self._device, mask.sum(dim=1))
+        self._padded.lengths = on(self._device, torch.tensor(lengths))
+        name = "input_values" if self._of_samples else "input_features"
+        logits = self._model(**{name: padded.to(self._dtype)}, attention_mask=on(self._device, mask)).logits
+        POSITIONS.labels("audio").inc(sum(lengths))
+        POSITIONS.labels("padding").inc(logits.shape[0] * logits.shape[1] - sum(lengths))
+        if self.alike:
+            lengths = [logits.shape[1]] * len(heard)
+        return torch.cat([row[:length] for row, length in zip(logits, lengths, strict=True)]).float(), lengths
+
+
+class _Padded:
+    """What keeps a batch's padding from its segments, in the modules that mix positions.
+
+    Attributes:
+        samples: int64 [segments] of the batch that runs now.
+        lengths: Its positions, int64 [segments].
+    """
+
+    def __init__(self, model: Any, *, of_samples: bool) -> None:
+        self.samples = self.lengths = torch.zeros(0, dtype=torch.int64)
+        if not of_samples:
+            return
+        base = model.base_model
+        first = base.feature_extractor.conv_layers[0]
+        if isinstance(first.layer_norm, nn.GroupNorm):
+            first.layer_norm = _GroupNorm(first.layer_norm, first.conv, self)
+        base.encoder.pos_conv_embed.conv.register_forward_pre_hook(self._without_padding)
+        for layer in base.encoder.layers:
+            if hasattr(layer, "conv_module"):
+                layer.conv_module.depthwise_conv.register_forward_pre_hook(self._without_padding)
+
+    def _without_padding(self, _module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        hidden = arguments[0]  # [segments, channels, positions]
+        padding = torch.arange(hidden.shape[-1], device=hidden.device) >= self.lengths[:, None]
+        return (hidden.masked_fill(padding[:, None], 0.0), *arguments[1:])
+
+
+class _GroupNorm(nn.Module):
+    """wav2vec 2.0's group norm (a group for each channel) over a segment's own frames only, in float32."""
+
+    def __init__(self, norm: nn.GroupNorm, conv: nn.Conv1d, padded: _Padded) -> None:
+        super().__init__()
+        self.weight, self.bias = norm.weight, norm.bias
+        self._floor = norm.eps
+        self._frame, self._hop = conv.kernel_size[0], conv.stride[0]
+        self._padded = padded
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        frames = (self._padded.samples - self._frame) // self._hop + 1
+        own = (torch.arange(hidden.shape[-1], device=hidden.device) < frames[:, None])[:, None]
+        exact = hidden.float()
+        mean = exact.masked_fill(~own, 0.0).sum(dim=-1, keepdim=True) / frames[:, None, None]
+        exact = exact - mean
+        variance = exact.masked_fill(~own, 0.0).square().sum(dim=-1, keepdim=True) / frames[:, None, None]
+        normal = exact * (variance + self._floor).rsqrt() * self.weight[:, None] + self.bias[:, None]
+        return normal.to(hidden.dtype)
+
+
+def on(device: torch.device, values: Tensor | Wave) -> Tensor:
+    """The values on a device; from pinned memory, so that the copy goes on beside the CPU's work."""
+    tensor = torch.as_tensor(values)
+    if device.type != "cuda" or tensor.device.type == "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
