@@ -72,6 +72,8 @@ transcripts = sa.Table(
     sa.Column("model", Text, nullable=False),
     sa.Column("model_revision", Text, nullable=False),
     sa.Column("transcribed_at_ms", _Int, nullable=False),
+    sa.Column("language", Text),
+    sa.Column("margin", _Real),
 )
 
 classifications = sa.Table(

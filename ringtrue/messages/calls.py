@@ -151,6 +151,9 @@ class SegmentTranscribed:
     words: tuple[Word, ...]
     model: str
     model_revision: str
+    language: str | None = None
+    margin: float | None = None
+    alternatives: tuple[str, ...] | None = None
     event_time_ms: int
 
     @classmethod
@@ -193,6 +196,8 @@ class CallTranscribed:
     parts_failed: int
     model: str
     model_revision: str
+    language: str | None = None
+    margin: float | None = None
     event_time_ms: int
 
 

@@ -31,6 +31,9 @@ class Call:
         acquisition: Outcome code for ACQUISITION orders; None without a result.
         sav: Outcome code for SAV orders; None without a result.
         behaviour: 1 good or neutral, 0 bad, 2 not classified; None without a result.
+        model: Name of the model that transcribed it; empty where none did.
+        language: ISO 639-1 code, where the engine knows it.
+        margin: By how much, in logits, the text was not another one; None where the engine has no such thing.
         warnings: What was odd in its metadata and its audio.
     """
 
@@ -53,7 +56,10 @@ class Call:
     text: str
     parts_total: int | None
     parts_failed: int | None
+    model: str
     model_revision: str
+    language: str | None
+    margin: float | None
     warnings: tuple[str, ...]
 
 
@@ -80,7 +86,10 @@ _SAID = (
     transcripts.c.text,
     transcripts.c.parts_total,
     transcripts.c.parts_failed,
+    transcripts.c.model,
     transcripts.c.model_revision,
+    transcripts.c.language,
+    transcripts.c.margin,
 )
 JOINED = calls.outerjoin(classifications, classifications.c.call_id == calls.c.call_id)
 _CALLS = sa.select(calls, STATE, *_RESULT, *_SAID).select_from(
@@ -199,6 +208,9 @@ def _call(row: sa.Row[Any]) -> Call:
         text=row.text or "",
         parts_total=row.parts_total,
         parts_failed=row.parts_failed,
+        model=row.model or "",
         model_revision=row.model_revision or "",
+        language=row.language,
+        margin=row.margin,
         warnings=(*row.warnings, *(heard.warnings if heard else ())),
     )

@@ -159,6 +159,9 @@ class Asr(Worker):
             words=words,
             model=result.model,
             model_revision=result.model_revision,
+            language=result.language,
+            margin=result.margin,
+            alternatives=result.alternatives or None,
             event_time_ms=step.now_ms,
         )
         step.send(SEGMENTS_TRANSCRIBED, part.call_id, answer)

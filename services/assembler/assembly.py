@@ -30,6 +30,17 @@ def text_of(words: Sequence[Word]) -> str:
     return "\n".join(" ".join(word.text for word in turn) for _, turn in groupby(words, key=lambda word: word.channel))
 
 
+def language_of(parts: Sequence[SegmentTranscribed]) -> str | None:
+    """The language of the part with the most words; of parts that have as many, of the first."""
+    said = [part for part in parts if part.language is not None and part.words]
+    return max(said, key=lambda part: (len(part.words), -part.index)).language if said else None
+
+
+def margin_of(parts: Sequence[SegmentTranscribed]) -> float | None:
+    """The least margin of all parts: a text is as sure as its least sure part."""
+    return min((part.margin for part in parts if part.margin is not None), default=None)
+
+
 def _stitch(before: list[Word], after: list[Word], start_ms: int, end_ms: int) -> list[Word]:
     """Joins what was heard before `end_ms` with what was heard from `start_ms` on."""
     if end_ms <= start_ms:

@@ -13,7 +13,7 @@ from ringtrue.streaming.step import Step
 from ringtrue.streaming.topics import CALLS_COMMANDS, CALLS_HEARD, CALLS_TRANSCRIBED, READ_BY, SEGMENTS_AUDIO, state_of
 from ringtrue.streaming.worker import Worker
 from ringtrue.telemetry import DROPPED
-from services.assembler.assembly import text_of, words_of
+from services.assembler.assembly import language_of, margin_of, text_of, words_of
 from services.assembler.state import OpenCall
 
 _DAY_MS = 24 * 3600 * 1000
@@ -109,6 +109,8 @@ class Assembler(Worker):
             parts_failed=sum(part.status != "ok" for part in parts),
             model=model,
             model_revision=revision,
+            language=language_of(parts),
+            margin=margin_of(parts),
             event_time_ms=step.now_ms,
         )
         step.send(CALLS_TRANSCRIBED, call.call_id, transcribed)

@@ -113,13 +113,46 @@ def test_wrong_use_names_what_is_wrong(desk: Desk) -> None:
     assert desk.ringtrue("run", "no-such-folder").returncode == 2
 
 
-def test_files_are_transcribed_to_text_and_subtitles(desk: Desk) -> None:
-    recording = str(desk.source / "calls" / "0600000002-1000.wav")
-    done = desk.ringtrue("transcribe", recording, "--format", "srt")
+def test_files_are_transcribed_to_lines_of_json_and_what_is_wrong_with_one_harms_no_other(desk: Desk) -> None:
+    good = desk.source / "calls" / "0600000002-1000.wav"
+    bad = [desk.source / name for name in ("crc_adsl_2026-11-18.csv", "calls", "no-such-file.wav")]
+    done = desk.ringtrue("transcribe", *map(str, bad), str(good), "--json")
+    assert done.returncode == 1, done.stderr
+    *refused, heard = map(json.loads, done.stdout.splitlines())
+    assert [(line["file"], bool(line["error"]), line["words"]) for line in refused] == [
+        (str(path), True, []) for path in bad
+    ]
+    assert (heard["file"], heard["error"], heard["model"]) == (str(good), None, "stub@1")
+    assert heard["text"].split() == [word["text"] for word in heard["words"]] != []
+    assert heard["words"][-1]["end_ms"] <= heard["duration_ms"]
+
+
+def test_subtitles_of_several_files_are_files_of_their_own(desk: Desk, tmp_path: Path) -> None:
+    again = tmp_path / "again" / "0600000002-1000.wav"
+    again.parent.mkdir()
+    shutil.copy(desk.source / "calls" / again.name, again)
+    recordings = [str(desk.source / "calls" / again.name), str(again)]
+    done = desk.ringtrue("transcribe", *recordings, "--format", "srt", "--output-dir", str(tmp_path / "out"))
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    first, second = sorted((tmp_path / "out").iterdir())
+    assert (first.name, second.name) == ("0600000002-1000-2.srt", "0600000002-1000.srt")
+    assert first.read_text(encoding="utf-8") == second.read_text(encoding="utf-8")
+    one = desk.ringtrue("transcribe", str(again), "--format", "srt")
+    assert (one.returncode, one.stdout) == (0, first.read_text(encoding="utf-8")), one.stderr
+    assert one.stdout.startswith("1\n00:00:")
+
+
+def test_transcribing_files_leaves_the_deployment_of_the_settings_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = desk.json("calls")
+    monkeypatch.setenv("RINGTRUE_KAFKA__BOOTSTRAP_SERVERS", "localhost:1")
+    monkeypatch.setenv("RINGTRUE_SCHEMA_REGISTRY__URL", "http://localhost:1")
+    monkeypatch.setenv("RINGTRUE_DATABASE__URL", "postgresql://localhost:1/nobody")
+    done = desk.ringtrue("transcribe", str(desk.source / "calls" / "0600000002-1000.wav"))
     assert done.returncode == 0, done.stderr
-    assert "-->" in done.stdout
-    refused = desk.ringtrue("transcribe", str(desk.source / "crc_adsl_2026-11-18.csv"))
-    assert refused.returncode == 1
+    monkeypatch.undo()
+    assert desk.json("calls") == before
 
 
 def test_a_model_that_is_not_there_ends_a_run_with_a_message(desk: Desk) -> None:

@@ -34,7 +34,12 @@ def data(empty: Path) -> Path:
     store(engine, made.manifest(), made.row(), made.row(other, 3))
     store(engine, made.verdict(said="non_compliant", attempts=tried, findings=(blamed,), comment="Moins de 5"))
     store(engine, made.verdict(other, row=3))
-    store(engine, made.registered(), made.transcribed(text="allô [bold]oui[/bold] \x1b[31m"), made.classified())
+    store(
+        engine,
+        made.registered(),
+        made.transcribed(text="allô [bold]oui[/bold] \x1b[31m", language="fr", margin=0.5),
+        made.classified(),
+    )
     store(engine, made.dead_letter())
     engine.dispose()
     return empty
@@ -109,6 +114,11 @@ def test_calls_lists_and_counts(data: Path) -> None:
     assert "recordings/a" in run("calls", "--state", "finished,failed").stdout
     with pytest.raises(WrongUse, match="in_flight"):
         run("calls", "--state", "done")
+
+
+def test_calls_say_by_which_model_and_how_surely_they_were_transcribed(data: Path) -> None:
+    (call,) = document("calls")["calls"]
+    assert (call["model"], call["model_revision"], call["language"], call["margin"]) == ("demo", "m1", "fr", 0.5)
 
 
 def test_orders_lists_and_says_how_many_more_there_are(data: Path) -> None:

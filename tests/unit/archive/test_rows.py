@@ -49,6 +49,13 @@ def test_what_was_sent_is_what_is_kept(engine: sa.Engine) -> None:
     assert shown["acquisition"]["cited"] == [{"start_ms": 21_000, "end_ms": 21_500, "text": "allô"}]
 
 
+def test_a_transcript_keeps_its_language_and_its_margin_where_the_engine_has_them(engine: sa.Engine) -> None:
+    store(engine, made.transcribed(language="ar", margin=0.5), made.transcribed("recordings/b"))
+    with_them, without = all_rows(engine, t.transcripts)
+    assert (with_them["language"], with_them["margin"]) == ("ar", 0.5)
+    assert (without["language"], without["margin"]) == (None, None)
+
+
 def test_a_stage_that_died_leaves_nulls_not_zeros(engine: sa.Engine) -> None:
     store(engine, made.failed("recordings/a"))
     (shown,) = all_rows(engine, t.classifications)

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.ddl.impl import DefaultImpl
 from alembic.runtime.migration import MigrationContext
 
-from ringtrue.database import SchemaMismatch, check_schema, open_database, reading, upgrade, writing
-from ringtrue.database.tables import metadata
+from ringtrue.database import SchemaMismatch, check_schema, open_database, reading, schema, upgrade, writing
+from ringtrue.database.tables import metadata, transcripts
+
+MIGRATIONS = Path(schema.__file__).with_name("migrations")
 
 
 def test_the_migrations_make_the_tables_that_the_code_expects(engine: sa.Engine) -> None:
@@ -25,6 +29,23 @@ def test_upgrading_again_changes_nothing(engine: sa.Engine) -> None:
     upgrade(engine)
     upgrade(engine)
     check_schema(engine)
+
+
+def test_rows_of_the_first_version_are_kept_and_have_neither_language_nor_margin(engine: sa.Engine) -> None:
+    said = {"call_id": "b/c", "run": 1, "status": "complete", "text": "oui", "words": [], "parts_total": 1}
+    said |= {"parts_failed": 0, "model": "demo", "model_revision": "m1", "transcribed_at_ms": 0}
+    with writing(engine) as connection:
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        connection.execute(sa.insert(transcripts).values(said))
+    with pytest.raises(SchemaMismatch, match="older version"):
+        check_schema(engine)
+    upgrade(engine)
+    with reading(engine) as connection:
+        row = connection.execute(sa.select(transcripts)).one()
+    assert dict(row._mapping) == said | {"failure": None, "language": None, "margin": None}
 
 
 @pytest.mark.slow

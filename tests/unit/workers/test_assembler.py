@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -130,6 +131,12 @@ def test_any_order_any_duplicates_and_a_restart_give_the_same_call_once(
     assert call.status == ("complete" if not bad else "failed" if bad == total else "partial")
     assert call.text == " ".join(f"word{index}" for index in range(total) if index not in failed)
     assert (call.parts_total, call.parts_failed) == (total, bad)
+
+
+def test_a_call_says_its_language_and_how_near_its_text_was_to_another_one(bench: Bench) -> None:
+    parts = [replace(part(0, 2), language="fr", margin=1.5), replace(part(1, 2), language="fr", margin=0.25)]
+    call = only(feed(bench, heard(2), *parts))
+    assert (call.language, call.margin) == ("fr", 0.25)
 
 
 def test_a_call_without_parts_is_complete_at_once(bench: Bench) -> None:

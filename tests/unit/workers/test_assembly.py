@@ -1,12 +1,13 @@
 """Joining parts: each word once, whether it was heard once or twice, and each speaker on a line of their own."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ringtrue.messages import SegmentTranscribed, Word
-from services.assembler.assembly import text_of, words_of
+from services.assembler.assembly import language_of, margin_of, text_of, words_of
 
 Timed = tuple[str, int, int]
 
@@ -106,3 +107,28 @@ def test_two_hearings_that_overlap_give_what_was_said(words: list[Timed], cut_ms
     second = part(1, (start_ms, 9_999), [word for word in whole if word[1] >= start_ms], overlap_ms=cut_ms - start_ms)
     heard = [(word.text, word.start_ms, word.end_ms) for word in words_of([second, first])]
     assert heard == whole
+
+
+def spoken(index: int, words: int, language: str | None = None, margin: float | None = None) -> SegmentTranscribed:
+    said = [("oui", 1000 * index + 10 * n, 1000 * index + 10 * n + 5) for n in range(words)]
+    return replace(part(index, (1000 * index, 1000 * index + 1000), said), language=language, margin=margin)
+
+
+def test_the_language_is_that_of_the_part_with_the_most_words() -> None:
+    assert language_of([spoken(0, 1, "fr"), spoken(1, 5, "ar"), spoken(2, 4, "fr")]) == "ar"
+    assert language_of([spoken(0, 2), spoken(1, 1, "fr")]) == "fr"
+
+
+def test_the_first_of_parts_that_have_as_many_words_tells_the_language() -> None:
+    parts = [spoken(0, 2, "fr"), spoken(1, 2, "ar")]
+    assert language_of(parts) == language_of(parts[::-1]) == "fr"
+
+
+def test_a_part_in_which_nothing_was_said_tells_no_language() -> None:
+    assert language_of([spoken(0, 0, "en")]) is None
+    assert language_of([]) is None
+
+
+def test_a_call_is_as_sure_as_its_least_sure_part() -> None:
+    assert margin_of([spoken(0, 1, margin=2.0), spoken(1, 1), spoken(2, 1, margin=0.0)]) == 0.0
+    assert margin_of([spoken(0, 1)]) is None
