@@ -2,7 +2,7 @@
 
 The transaction opens only after the engine has finished. A segment that fails alone is found by halving the window; it
 goes to the dead letters with a failed result for its part, and the others are answered as if it had not been there.
- is not a segment's fault, such as a lost GPU, ends the process: whoever started it starts it again.
+What is not a segment's fault, such as a lost GPU, ends the process: whoever started it starts it again.
 """
 
 import io
@@ -67,8 +67,9 @@ class Asr(Worker):
         engine, options = self._make
         self._engine = load_engine(engine, options)
         started = time.perf_counter()
+        noise = np.random.default_rng(0).standard_normal(round(8000 * max(_WARM_UP_S))).astype(np.float32)
         for seconds in _WARM_UP_S:
-            self._engine.transcribe([Segment(np.zeros(round(8000 * seconds), np.float32), 8000)])
+            self._engine.transcribe([Segment(0.05 * noise[: round(8000 * seconds)], 8000)])
         _log.info(
             "engine ready",
             engine=engine,

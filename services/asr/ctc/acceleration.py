@@ -41,8 +41,8 @@ def accelerate(network: PackedNetwork, try_it: Callable[[int], None]) -> str:
         "plain": lambda: _plain(network),
     }
     for level, raise_to in levels.items():
-        raise_to()
         try:
+            raise_to()
             for samples in _TRIAL_SAMPLES:
                 try_it(samples)
         except torch.OutOfMemoryError:

@@ -51,7 +51,7 @@ class Checkpoint:
         name: How results call it.
         revision: A hash of its weights.
         model: transformers' module, in float32 on the CPU.
-        hear: The model's input for a wave of 16 kHz: samples, or features [positions, 160].
+        hear: The model's input for a wave of 16 kHz: samples [n], or features [frames, 80].
         padding: What shorter inputs are filled up with.
         tokenizer: For what the vocabulary does not say.
         vocabulary: What each token says.
@@ -106,7 +106,7 @@ def _ear(folder: Path, kind: str) -> tuple[Callable[[Wave], Tensor], float]:
             raise CheckpointError(f"{path}: {name} is {said[name]}; this engine computes {value}")
     padding = float(said.get("padding_value", 0.0))
     if kind == "wav2vec2-bert":
-        return lambda wave: logmel.stacked(logmel.log_mel(wave), padding), padding
+        return logmel.log_mel, padding
     return (_normal if said.get("do_normalize", True) else torch.from_numpy), padding
 
 

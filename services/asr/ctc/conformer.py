@@ -93,9 +93,6 @@ class PackedConformer(nn.Module):
         self.feature_norm = copy.deepcopy(projection.layer_norm)
         self.projection = Dense(projection.projection.weight, projection.projection.bias)
         self.layers = nn.ModuleList(_Layer(layer, config) for layer in inner.encoder.layers)
-        self.intermediate: nn.Module | None = None
-        if inner.intermediate_ffn is not None:
-            self.intermediate = _FeedForward(inner.intermediate_ffn, functional.relu, 0.5)
         self.head = Dense(model.lm_head.weight, model.lm_head.bias)
 
     def forward(self, features: Tensor, empty: Tensor, attend: Attend) -> Tensor:
@@ -103,8 +100,6 @@ class PackedConformer(nn.Module):
         hidden = self.projection(self.feature_norm(features)).masked_fill_(empty, 0.0)
         for layer in self.layers:
             hidden = layer(hidden, empty, attend)
-        if self.intermediate is not None:
-            hidden = hidden + self.intermediate(hidden)
         logits: Tensor = self.head(hidden)
         return logits
 
@@ -133,13 +128,13 @@ _ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_l
 
 
 class _FeedForward(nn.Module):
-    """`share` of it is what the residual takes (a half in a Conformer); a power of two changes no bit of a product."""
+    """Half of it is what a Conformer's residual takes; a power of two in the weights changes no bit of a product."""
 
-    def __init__(self, source: Any, activation: Activation, share: float) -> None:
+    def __init__(self, source: Any, activation: Activation) -> None:
         super().__init__()
         inner, outer = source.intermediate_dense, source.output_dense
         self.inner = Dense(inner.weight, inner.bias)
-        self.outer = Dense(outer.weight * share, outer.bias * share)
+        self.outer = Dense(outer.weight * 0.5, outer.bias * 0.5)
         self._activation = activation
 
     def forward(self, hidden: Tensor) -> Tensor:
@@ -152,12 +147,12 @@ class _Layer(nn.Module):
         super().__init__()
         activation = _in_place(config.hidden_act)
         self.before = copy.deepcopy(source.ffn1_layer_norm)
-        self.ffn1 = _FeedForward(source.ffn1, activation, 0.5)
+        self.ffn1 = _FeedForward(source.ffn1, activation)
         self.attention_norm = copy.deepcopy(source.self_attn_layer_norm)
         self.attention = _Attention(source.self_attn)
         self.convolution = _Convolution(source.conv_module, activation)
         self.between = copy.deepcopy(source.ffn2_layer_norm)
-        self.ffn2 = _FeedForward(source.ffn2, activation, 0.5)
+        self.ffn2 = _FeedForward(source.ffn2, activation)
         self.after = copy.deepcopy(source.final_layer_norm)
 
     def forward(self, hidden: Tensor, empty: Tensor, attend: Attend) -> Tensor:

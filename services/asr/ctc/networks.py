@@ -8,6 +8,7 @@ statistics of a group norm, batch norm before a convolution, and convolutions ac
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any, Protocol
@@ -110,7 +111,7 @@ class PaddedNetwork:
 
     Args:
         model: The loaded checkpoint, which is changed and belongs to this network from now on.
-        hear: The model's input for a wave on the CPU: samples [n], or features [positions, width].
+        hear: The model's input for a wave on the CPU: samples [n], or features [frames, 80].
         device: Where to run.
         dtype: The arithmetic's precision.
         padding: What shorter inputs are filled up with.
@@ -132,7 +133,8 @@ class PaddedNetwork:
         after = config.adapter_stride**config.num_adapter_layers if self.alike else 1
         stride_ms = prod(stride for _, stride in self._kernels) * 1000 / RATE_HZ
         self.position_ms = (stride_ms if self._of_samples else float(logmel.POSITION_MS)) * after
-        self._padded = _Padded(self._model, of_samples=self._of_samples)
+        self._lengths = _Lengths()
+        _keep_padding_out(self._model, self._lengths)
 
     def positions(self, samples: int) -> int:
         """See `Network`."""
@@ -148,66 +150,85 @@ class PaddedNetwork:
 
     def logits(self, heard: Sequence[Heard]) -> tuple[Tensor, list[int]]:
         """See `Network`."""
-        longest = max(one.shape[0] for one in heard)
-        padded = heard[0].new_full((len(heard), longest, *heard[0].shape[1:]), self._padding)
-        mask = torch.zeros(len(heard), longest, dtype=torch.int64)
-        for row, one in enumerate(heard):
-            padded[row, : one.shape[0]] = one
-            mask[row, : one.shape[0]] = 1
         if self._of_samples:
-            lengths = [self.positions(one.shape[0]) for one in heard]
+            inputs, known = list(heard), [one.shape[0] for one in heard]
+            positions = [self.positions(count) for count in known]
         else:
-            lengths = [one.shape[0] for one in heard]
-        self._padded.samples = on(self._device, mask.sum(dim=1))
-        self._padded.lengths = on(self._device, torch.tensor(lengths))
+            # As in the reference the mask is that of a position's second frame: an odd last one is masked, yet decoded.
+            inputs, known = [logmel.stacked(one, self._padding) for one in heard], [one.shape[0] // 2 for one in heard]
+            positions = [one.shape[0] for one in inputs]
+        longest = max(one.shape[0] for one in inputs)
+        padded = inputs[0].new_full((len(inputs), longest, *inputs[0].shape[1:]), self._padding)
+        mask = torch.zeros(len(inputs), longest, dtype=torch.int64)
+        for row, (one, count) in enumerate(zip(inputs, known, strict=True)):
+            padded[row, : one.shape[0]] = one
+            mask[row, :count] = 1
+        self._lengths.samples = on(self._device, torch.tensor(known))
+        self._lengths.positions = on(self._device, torch.tensor(positions))
         name = "input_values" if self._of_samples else "input_features"
         logits = self._model(**{name: padded.to(self._dtype)}, attention_mask=on(self._device, mask)).logits
-        POSITIONS.labels("audio").inc(sum(lengths))
-        POSITIONS.labels("padding").inc(logits.shape[0] * logits.shape[1] - sum(lengths))
         if self.alike:
-            lengths = [logits.shape[1]] * len(heard)
-        return torch.cat([row[:length] for row, length in zip(logits, lengths, strict=True)]).float(), lengths
+            positions = [logits.shape[1]] * len(heard)
+        POSITIONS.labels("audio").inc(sum(positions))
+        POSITIONS.labels("padding").inc(logits.shape[0] * logits.shape[1] - sum(positions))
+        return torch.cat([row[:count] for row, count in zip(logits, positions, strict=True)]).float(), positions
 
 
-class _Padded:
-    """What keeps a batch's padding from its segments, in the modules that mix positions.
+class _Lengths(threading.local):
+    """Of the batch that this thread runs now: samples and positions of each segment, int64 [segments]."""
 
-    Attributes:
-        samples: int64 [segments] of the batch that runs now.
-        lengths: Its positions, int64 [segments].
-    """
+    samples: Tensor
+    positions: Tensor
 
-    def __init__(self, model: Any, *, of_samples: bool) -> None:
-        self.samples = self.lengths = torch.zeros(0, dtype=torch.int64)
-        if not of_samples:
-            return
-        base = model.base_model
-        first = base.feature_extractor.conv_layers[0]
-        if isinstance(first.layer_norm, nn.GroupNorm):
-            first.layer_norm = _GroupNorm(first.layer_norm, first.conv, self)
-        base.encoder.pos_conv_embed.conv.register_forward_pre_hook(self._without_padding)
-        for layer in base.encoder.layers:
-            if hasattr(layer, "conv_module"):
-                layer.conv_module.depthwise_conv.register_forward_pre_hook(self._without_padding)
 
-    def _without_padding(self, _module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _keep_padding_out(model: Any, lengths: _Lengths) -> None:
+    """Changes the modules that mix positions so that padding reaches no segment, and no thread another one."""
+    encoder = model.base_model.encoder
+    if getattr(encoder, "embed_positions", None) is not None:
+        encoder.embed_positions = _OneAtATime(encoder.embed_positions)
+    if not hasattr(model.base_model, "feature_extractor"):
+        return
+    first = model.base_model.feature_extractor.conv_layers[0]
+    if isinstance(first.layer_norm, nn.GroupNorm):
+        first.layer_norm = _GroupNorm(first.layer_norm, first.conv, lengths)
+
+    def without_padding(_module: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         hidden = arguments[0]  # [segments, channels, positions]
-        padding = torch.arange(hidden.shape[-1], device=hidden.device) >= self.lengths[:, None]
+        padding = torch.arange(hidden.shape[-1], device=hidden.device) >= lengths.positions[:, None]
         return (hidden.masked_fill(padding[:, None], 0.0), *arguments[1:])
+
+    encoder.pos_conv_embed.conv.register_forward_pre_hook(without_padding)
+    for layer in encoder.layers:
+        if hasattr(layer, "conv_module"):
+            layer.conv_module.depthwise_conv.register_forward_pre_hook(without_padding)
+
+
+class _OneAtATime(nn.Module):
+    """Position embeddings, which transformers keeps for the next batch in the module itself."""
+
+    def __init__(self, embeddings: nn.Module) -> None:
+        super().__init__()
+        self.embeddings = embeddings
+        self._lock = threading.Lock()
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        with self._lock:
+            embeddings: Tensor = self.embeddings(hidden)
+            return embeddings
 
 
 class _GroupNorm(nn.Module):
     """wav2vec 2.0's group norm (a group for each channel) over a segment's own frames only, in float32."""
 
-    def __init__(self, norm: nn.GroupNorm, conv: nn.Conv1d, padded: _Padded) -> None:
+    def __init__(self, norm: nn.GroupNorm, conv: nn.Conv1d, lengths: _Lengths) -> None:
         super().__init__()
         self.weight, self.bias = norm.weight, norm.bias
         self._floor = norm.eps
         self._frame, self._hop = conv.kernel_size[0], conv.stride[0]
-        self._padded = padded
+        self._lengths = lengths
 
     def forward(self, hidden: Tensor) -> Tensor:
-        frames = (self._padded.samples - self._frame) // self._hop + 1
+        frames = (self._lengths.samples - self._frame) // self._hop + 1
         own = (torch.arange(hidden.shape[-1], device=hidden.device) < frames[:, None])[:, None]
         exact = hidden.float()
         mean = exact.masked_fill(~own, 0.0).sum(dim=-1, keepdim=True) / frames[:, None, None]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from transformers import Wav2Vec2CTCTokenizer
 
-from services.asr.collapse import Vocabulary, collapse
+from services.asr.ctc.collapse import Vocabulary, collapse
 
 TOKENS = ["<pad>", "<unk>", "|", "a", "b", "é", "sch"]
 VOCABULARY = Vocabulary.of(TOKENS, blank="<pad>", delimiter="|")

@@ -1,0 +1,77 @@
+"""The levels of acceleration: the highest that works, the lower ones by name, and the same values at each."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from services.asr.ctc import acceleration
+from services.asr.ctc.acceleration import accelerate
+from services.asr.ctc.checkpoint import open_checkpoint
+from services.asr.ctc.networks import PackedNetwork
+from services.asr.engine import EngineOptions
+from tests.unit.asr.ctc.models import segments, w2v_bert
+
+
+@pytest.fixture
+def network(tmp_path: Path) -> PackedNetwork:
+    checkpoint = open_checkpoint(EngineOptions(str(w2v_bert(tmp_path)), "cpu"))
+    return PackedNetwork(checkpoint.model, checkpoint.padding, torch.device("cpu"), torch.float32)
+
+
+def logits(network: PackedNetwork) -> torch.Tensor:
+    with torch.inference_mode():
+        return network.logits([network.hear(segment.samples) for segment in segments([16_000, 9_999, 33_333])])[0]
+
+
+def trying(network: PackedNetwork) -> Any:
+    return lambda samples: network.logits([network.hear(np.zeros(samples // 10, np.float32))])
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*is deprecated:DeprecationWarning")  # what torch's compiler imports
+def test_the_encoder_with_the_kernel_over_a_bucket_gives_what_the_plain_one_gives(
+    network: PackedNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = logits(network)
+    modes = list[str]()
+
+    def without_compiling(encoder: Any, mode: str, dynamic: bool) -> Any:
+        modes.append(mode)
+        return encoder
+
+    monkeypatch.setattr(torch, "compile", without_compiling)
+    assert accelerate(network, trying(network)) == "graphs"
+    assert modes == ["reduce-overhead"]
+    assert network.bucket == acceleration.BUCKET_ROWS
+    torch.testing.assert_close(logits(network), plain, rtol=0, atol=1e-4)
+
+
+def test_what_fails_is_fallen_back_from_level_by_level(network: PackedNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = logits(network)
+    modes = list[str]()
+
+    def failing(encoder: Any, mode: str, dynamic: bool) -> Any:
+        modes.append(mode)
+        if mode == "default":
+            raise RuntimeError("no compiler here")
+
+        def encode(*_: Any) -> Any:
+            raise RuntimeError("cannot be captured")
+
+        return encode
+
+    monkeypatch.setattr(torch, "compile", failing)
+    assert accelerate(network, trying(network)) == "plain"
+    assert modes == ["reduce-overhead", "default"]
+    assert torch.equal(logits(network), plain)
+
+
+def test_running_out_of_memory_is_no_reason_to_run_slower(network: PackedNetwork) -> None:
+    def try_it(samples: int) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        accelerate(network, try_it)
