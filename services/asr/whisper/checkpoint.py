@@ -159,6 +159,7 @@ def _tokenizer(folder: Path) -> WhisperTokenizer:
         tokenizer: WhisperTokenizer = WhisperTokenizer.from_pretrained(folder, local_files_only=True)
     except Exception as failure:  # the tokenizers library raises a bare Exception for a damaged file
         raise CheckpointError(f"{folder / 'tokenizer.json'}: the tokenizer cannot be read: {failure}") from failure
+    tokenizer.clean_up_tokenization_spaces = False  # it makes "allô ?" one word, or a warning in newer transformers
     return tokenizer
 
 
@@ -214,7 +215,7 @@ def _tokens(
         languages = {_ISO.get(code := name.strip("<|>"), code): known(name) for name in names}
         if not languages:
             raise CheckpointError(f"{path}: it has no token for a language, but the model is multilingual")
-    written = {*range(end), end} - set(generation.get("suppress_tokens") or [])
+    written = {*range(end), end} - set(said.get("suppress_tokens") or [])
     return Tokens(
         end=end,
         start=start,
@@ -224,7 +225,7 @@ def _tokens(
         no_speech=ids.get("<|nospeech|>", ids.get("<|nocaptions|>", no_timestamps - 1)),
         languages=languages,
         never=tuple(sorted(set(range(size)) - written)),
-        not_first=tuple(generation.get("begin_suppress_tokens") or ()),
+        not_first=tuple(token for token in said.get("begin_suppress_tokens") or () if token < size),
     )
 
 

@@ -38,6 +38,25 @@ from services.asr.whisper.words import alignment
 _AT_ONCE: Final = 2_048
 
 
+class Permit(LogitsProcessor):
+    """Leaves out the tokens that may not be written, as `SuppressTokensLogitsProcessor` does, which sorts at each step.
+
+    Args:
+        never: Mask over the vocabulary.
+        not_first: Mask over the vocabulary, for the first token of text.
+        begin: Tokens before the text.
+    """
+
+    def __init__(self, never: Tensor, not_first: Tensor, begin: int) -> None:
+        self._never = never
+        self._first = never | not_first
+        self._begin = begin
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        """Scores [rows, vocabulary], those left out at minus infinity."""
+        return scores.masked_fill(self._first if input_ids.shape[1] == self._begin else self._never, -torch.inf)
+
+
 class Draw(LogitsProcessor):
     """Draws each row's token at a temperature, from a stream of its own: what a row gets, no other row can change.
 
@@ -85,8 +104,8 @@ class Decoder:
         self._told = language or ("" if checkpoint.tokens.languages else "en")
         self._prompt = list(prompt)
         self._beams = beams
-        self._never = torch.tensor(checkpoint.tokens.never, device=self._device)
-        self._not_first = torch.tensor(checkpoint.tokens.not_first, dtype=torch.int64, device=self._device)
+        self._never = self._mask(checkpoint.tokens.never)
+        self._not_first = self._mask(checkpoint.tokens.not_first)
         self._layers = sorted({layer for layer, _ in checkpoint.heads})
         for layer in self._layers:
             # The fused kernels keep no attention. These layers run without one over the audio, the others with it.
@@ -156,6 +175,7 @@ class Decoder:
         tokens = self._checkpoint.tokens
         beams = 1 if draw else self._beams
         room = self._checkpoint.longest - starts.shape[1]
+        permit = Permit(self._never, self._not_first, starts.shape[1])
         search: Any = GenerationMixin.generate
         written: Tensor = search(
             self._model,
@@ -168,14 +188,12 @@ class Decoder:
                 num_beams=beams,
                 num_return_sequences=beams,
                 do_sample=False,
-                suppress_tokens=list(tokens.never),
-                begin_suppress_tokens=list(tokens.not_first) or None,
                 decoder_start_token_id=tokens.start,
                 bos_token_id=tokens.end,
                 eos_token_id=tokens.end,
                 pad_token_id=tokens.end,
             ),
-            logits_processor=LogitsProcessorList([draw] if draw else []),
+            logits_processor=LogitsProcessorList([permit, draw] if draw else [permit]),
         )
         rows = written[:, starts.shape[1] :].tolist()
         texts = [row[: row.index(tokens.end) + 1] if tokens.end in row else row for row in rows]
@@ -215,9 +233,8 @@ class Decoder:
             # A window at a time: scores over the vocabulary are the largest there is.
             foretold = hidden[row, first : first + len(best)]
             at_start = self._model.proj_out(hidden[row, len(self._prompt)]).float().softmax(dim=-1)
-            scores = self._model.proj_out(foretold).float()
-            scores[:, self._never] = -torch.inf
-            scores[0, self._not_first] = -torch.inf
+            scores = self._model.proj_out(foretold).float().masked_fill(self._never, -torch.inf)
+            scores[0] = scores[0].masked_fill(self._not_first, -torch.inf)
             chosen = scores.log_softmax(dim=-1).gather(1, torch.tensor(best, device=self._device)[:, None])[:, 0]
             said = [tokenizer.decode(other, skip_special_tokens=True).strip() for other in texts]
             readings.append(
@@ -236,6 +253,11 @@ class Decoder:
                 )
             )
         return readings
+
+    def _mask(self, tokens: Sequence[int]) -> Tensor:
+        mask = torch.zeros(int(self._model.config.vocab_size), dtype=torch.bool)
+        mask[list(tokens)] = True
+        return mask.to(self._device)
 
     @contextmanager
     def _attention(self, first: int) -> Iterator[dict[int, Tensor]]:

@@ -76,6 +76,13 @@ def test_a_damaged_tokenizer_is_named(copy: Path) -> None:
     assert "tokenizer.json: the tokenizer cannot be read" in refusal(copy)
 
 
+def test_spaces_stay_where_the_model_wrote_them(copy: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    tiny.change(copy / "tokenizer_config.json", clean_up_tokenization_spaces=True)
+    tokenizer = tiny.engine(copy)._checkpoint.tokenizer
+    assert tokenizer.decode(tokenizer(" oui , allô ?", add_special_tokens=False).input_ids) == " oui , allô ?"
+    assert capfd.readouterr() == ("", "")
+
+
 def test_features_that_the_model_was_not_made_for_are_refused(copy: Path) -> None:
     WhisperFeatureExtractor(feature_size=128, chunk_length=tiny.WINDOW_S).save_pretrained(copy)
     assert "preprocessor_config.json: feature_size is 128; the model needs 80" in refusal(copy)
@@ -151,6 +158,16 @@ def test_without_a_generation_config_all_later_heads_are_followed(copy: Path) ->
     heard = tiny.engine(copy).transcribe(tiny.segments(1.0))[0]
     assert heard.language == "en"
     assert heard.words
+
+
+def test_a_checkpoint_of_the_old_kind_is_loaded_without_a_word(copy: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    forced = [[1, None], [2, tiny.IDS["<|transcribe|>"]]]
+    tiny.change(copy / "generation_config.json", forced_decoder_ids=forced, alignment_heads=None, lang_to_id=None)
+    tiny.change(copy / "config.json", forced_decoder_ids=forced, max_length=tiny.LONGEST, begin_suppress_tokens=[1])
+    heard = tiny.engine(copy).transcribe(tiny.segments(1.0, 1.5))
+    assert {one.language for one in heard} <= {"en", "fr", "ar", "zh", "jv"}
+    assert all(one.text for one in heard)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_model_that_is_neither_folder_nor_name_is_refused(tmp_path: Path) -> None:
