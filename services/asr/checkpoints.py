@@ -1,27 +1,38 @@
-"""Checkpoints in the Hugging Face layout: found, read and named, or refused by the name of the file that is wrong."""
+"""Checkpoints in the Hugging Face layout: where one lies, what its files hold, and which weights are its own.
+
+Shared by the engines that load one. Every error names the file that is at fault and says what is expected of it.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from services.asr.engine import CheckpointError
 
-_FILES = ("*.json", "*.txt", "*.safetensors")
-_PICKLES = "pytorch_model*.bin"
+SAFE: Final = "model.safetensors"
+PICKLE: Final = "pytorch_model.bin"
+#: What a download brings: one set of weights, none of its variants (`model.fp32-00001-of-00002.safetensors`).
+_FILES: Final = ("*.json", "*.txt", "*.model", SAFE, "model-*-of-*.safetensors")
+_PICKLES: Final = (PICKLE, "pytorch_model-*-of-*.bin")
 
 
 def folder_of(model: str, *, allow_pickle: bool = False) -> Path:
-    """The folder of a model: as it is named, or fetched from the hub when the name is one of those (`owner/name`).
+    """The folder of a checkpoint: `model` itself, or where the hub's model of that name (`owner/name`) was loaded to.
+
+    Args:
+        model: A folder, or a model's name on the hub.
+        allow_pickle: Whether pickled weights are downloaded, too.
 
     Raises:
-        CheckpointError: There is no such folder, and the hub did not give it.
+        CheckpointError: There is no such folder, and no such model on the hub either.
     """
     if not model:
         raise CheckpointError(
-            "the engine needs a model (RINGTRUE_ASR__MODEL): a checkpoint's folder, or a model's name on the hub"
+            "RINGTRUE_ASR__MODEL is not set: this engine needs a checkpoint's folder, or a model's name on the hub"
         )
     if Path(model).is_dir():
         return Path(model)
@@ -29,9 +40,9 @@ def folder_of(model: str, *, allow_pickle: bool = False) -> Path:
         raise CheckpointError(f"{model}: no such folder")
     from huggingface_hub import snapshot_download
 
+    files = [*_FILES, *(_PICKLES if allow_pickle else ())]
     try:
-        patterns = [*_FILES, _PICKLES] if allow_pickle else [*_FILES]
-        return Path(snapshot_download(model, allow_patterns=patterns))
+        return Path(snapshot_download(model, allow_patterns=files))
     except (OSError, ValueError) as failure:
         raise CheckpointError(
             f"{model}: no such folder, and the hub did not give a model of that name ({failure})"
@@ -39,15 +50,24 @@ def folder_of(model: str, *, allow_pickle: bool = False) -> Path:
 
 
 def name_of(model: str) -> str:
-    """How results call a model: a folder's name, or the name on the hub."""
+    """How results call a model: a folder by its own name, one from the hub by its name there."""
     return Path(model).resolve().name if Path(model).is_dir() else model
 
 
+def revision_of(weights: Sequence[Path]) -> str:
+    """A hash of twelve digits that changes when the weights do."""
+    digest = hashlib.sha256()
+    for path in weights:
+        with path.open("rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()[:12]
+
+
 def json_of(path: Path) -> dict[str, Any]:
-    """A file that holds a JSON object.
+    """The object in a JSON file.
 
     Raises:
-        CheckpointError: It is missing, or holds something else.
+        CheckpointError: The file is missing, or holds anything else.
     """
     try:
         content = json.loads(path.read_text("utf-8"))
@@ -60,36 +80,36 @@ def json_of(path: Path) -> dict[str, Any]:
     return content
 
 
-def weights_of(folder: Path, *, allow_pickle: bool = False) -> list[Path]:
-    """The files of a checkpoint's weights: safetensors; pickles only when they are allowed and there is nothing else.
+def weights_of(folder: Path, allow_pickle: bool = False) -> list[Path]:
+    """The files of the weights that transformers would load, the parts of a divided checkpoint by name.
+
+    Args:
+        folder: The checkpoint.
+        allow_pickle: Whether `pytorch_model.bin` may be read where there are no safetensors.
 
     Raises:
-        CheckpointError: There are none that may be read, or a shard that the index names is missing.
+        CheckpointError: There are none, or only pickles, or a part that the index names is missing.
     """
-    index = folder / "model.safetensors.index.json"
-    if index.exists():
-        shards = sorted({str(name) for name in json_of(index).get("weight_map", {}).values()})
-        missing = [name for name in shards if not (folder / name).is_file()]
-        if missing or not shards:
-            raise CheckpointError(f"{index}: {f'{folder / missing[0]} is missing' if missing else 'names no file'}")
-        return [folder / name for name in shards]
-    if (folder / "model.safetensors").exists():
-        return [folder / "model.safetensors"]
-    pickles = sorted(folder.glob(_PICKLES))
-    if not pickles:
-        raise CheckpointError(f"{folder / 'model.safetensors'} is missing: no weights")
-    if not allow_pickle:
+    for whole in (SAFE, PICKLE) if allow_pickle else (SAFE,):
+        if (folder / whole).is_file():
+            return [folder / whole]
+        index = folder / f"{whole}.index.json"
+        if index.is_file():
+            return _parts(index)
+    if any(folder.glob("pytorch_model*.bin")) and not allow_pickle:
         raise CheckpointError(
-            f"{pickles[0]}: weights in a pickle file, which can run any code when it is read; expected "
-            f"{folder / 'model.safetensors'}. Convert it, or set RINGTRUE_ASR__ALLOW_PICKLE=true for a source you trust"
+            f"{folder / SAFE} is missing; {PICKLE} beside it is a pickle, which can run any code: convert it to "
+            "safetensors, or let it be read with RINGTRUE_ASR__ALLOW_PICKLE=true"
         )
-    return pickles
+    raise CheckpointError(f"{folder / SAFE} is missing (weights are read from safetensors)")
 
 
-def revision_of(weights: list[Path]) -> str:
-    """A short hash that changes when the weights do."""
-    digest = hashlib.sha256()
-    for path in weights:
-        with path.open("rb") as content:
-            digest.update(hashlib.file_digest(content, "sha256").digest())
-    return digest.hexdigest()[:12]
+def _parts(index: Path) -> list[Path]:
+    named = json_of(index).get("weight_map")
+    if not isinstance(named, dict) or not named:
+        raise CheckpointError(f"{index} names no weights: it needs a weight_map of names and files")
+    parts = [index.parent / name for name in sorted(set(named.values()))]
+    for part in parts:
+        if not part.is_file():
+            raise CheckpointError(f"{part} is missing, one of {len(parts)} parts that {index.name} names")
+    return parts

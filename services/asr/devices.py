@@ -29,11 +29,7 @@ def device_of(name: str) -> torch.device:
         raise EngineError(
             f"device {name!r} is not there: this machine has {torch.cuda.device_count()} GPUs that torch can use"
         )
-    if device.type == "cpu":
-        # Each thread runs a batch of its own from end to end (`threads_of`). Threads that share one batch wait for each
-        # other after every operator, and where another process takes a core that is most of the time.
-        torch.set_num_threads(1)
-    else:
+    if device.type == "cuda":
         torch.cuda.set_device(device)
     return device
 

@@ -20,5 +20,7 @@ POSITIONS = Counter("ringtrue_asr_positions", "Model positions computed, by whet
 RERUNS = Counter(
     "ringtrue_asr_reruns", "Segments transcribed again in float32, because the margin did not vouch for them"
 )
+FALLBACKS = Counter("ringtrue_asr_fallbacks", "Windows decoded again at a higher temperature")
+DROPPED = Counter("ringtrue_asr_texts_dropped", "Windows whose text was not believed, by why", ["why"])
 HALVINGS = Counter("ringtrue_asr_budget_halvings", "Times the device ran out of memory, and the budget was halved")
 GPU_MEMORY = Gauge("ringtrue_asr_gpu_memory_bytes", "GPU memory that this process holds")

@@ -26,6 +26,7 @@ BUCKET_ROWS: Final = 2_048
 assert BUCKET_ROWS % KERNEL_ROWS == 0  # noqa: S101 - the kernel's blocks must fill a bucket
 #: Segments that a level is tried on: one of 25 s and one of 1 s, so that two buckets' shapes are met.
 _TRIAL_SAMPLES: Final = (400_000, 16_000)
+_compiler: Callable[..., Callable[..., Tensor]] = torch.compile
 
 
 def accelerate(network: PackedNetwork, try_it: Callable[[int], None]) -> str:
@@ -58,7 +59,7 @@ def accelerate(network: PackedNetwork, try_it: Callable[[int], None]) -> str:
 
 
 def _compile(network: PackedNetwork, mode: str) -> None:
-    compiled = torch.compile(network.encoder, mode=mode, dynamic=False)
+    compiled = _compiler(network.encoder, mode=mode, dynamic=False)
 
     def encode(*arguments: Any) -> Tensor:
         torch.compiler.cudagraph_mark_step_begin()  # what the last batch's graph gave has been copied by now

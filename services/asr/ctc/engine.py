@@ -222,6 +222,10 @@ def load(options: EngineOptions) -> CtcEngine:
         EngineError: There is no such device.
     """
     device = device_of(options.device)
+    if device.type == "cpu":
+        # Each thread runs a batch of its own from end to end (`threads_of`). Threads that share one batch wait for each
+        # other after every operator, and where another process takes a core that is most of the time.
+        torch.set_num_threads(1)
     dtype = precision_of(options.precision, device)
     return CtcEngine(open_checkpoint(options), device, dtype, threshold=options.guard, batch_s=options.batch_s)
 

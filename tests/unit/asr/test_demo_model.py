@@ -7,8 +7,8 @@ import torch
 from transformers import AutoFeatureExtractor, AutoTokenizer, Wav2Vec2BertForCTC
 
 from ringtrue.resources import resource
-from services.asr import frontend
-from services.asr.engine import Segment, load_engine
+from services.asr.audio import RATE_HZ, resample
+from services.asr.engine import EngineOptions, Segment, load_engine
 
 FIXTURE = Path(__file__).parents[2] / "data" / "asr" / "held_out.flac"
 SAID = (
@@ -18,7 +18,7 @@ SAID = (
 
 def test_the_demo_model_hears_unseen_sentences_of_unseen_voices() -> None:
     samples, rate_hz = soundfile.read(FIXTURE, dtype="float32")
-    engine = load_engine("ctc", str(resource("models/demo")), "cpu")
+    engine = load_engine("ctc", EngineOptions(str(resource("models/demo")), "cpu"))
     (heard,) = engine.transcribe([Segment(samples, rate_hz)])
     assert heard.text.split() == [word.text for word in heard.words]
     assert len(set(SAID) - set(heard.text.split())) <= 3
@@ -32,12 +32,12 @@ def test_plain_transformers_loads_the_demo_model_and_hears_the_same() -> None:
     folder = resource("models/demo")
     samples, rate_hz = soundfile.read(FIXTURE, dtype="float32")
     inputs = AutoFeatureExtractor.from_pretrained(folder)(
-        frontend.resample(samples, rate_hz), sampling_rate=frontend.RATE_HZ, return_tensors="pt"
+        resample(samples, rate_hz), sampling_rate=RATE_HZ, return_tensors="pt"
     )
     with torch.inference_mode():
         best = Wav2Vec2BertForCTC.from_pretrained(folder, dtype=torch.float32)(**inputs).logits[0].argmax(-1)
     text = AutoTokenizer.from_pretrained(folder).decode(best)
-    (heard,) = load_engine("ctc", str(folder), "cpu").transcribe([Segment(samples, rate_hz)])
+    (heard,) = load_engine("ctc", EngineOptions(str(folder), "cpu")).transcribe([Segment(samples, rate_hz)])
     assert heard.text == text
 
 

@@ -2,17 +2,21 @@
 
 import io
 import threading
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import soundfile
+from prometheus_client import REGISTRY
 
+from ringtrue.errors import Away
 from ringtrue.messages import SegmentAudio, SegmentTranscribed
 from ringtrue.streaming.topics import SEGMENTS_AUDIO, SEGMENTS_TRANSCRIBED
 from services.asr import worker
-from services.asr.engine import Segment, StubEngine, Transcription
+from services.asr.engine import EngineOptions, Segment, Transcription
+from services.asr.stub import StubEngine
 from services.asr.worker import Asr
 from tests.unit.workers.bench import Bench, only
 from tests.unit.workers.conftest import MakeBench
@@ -45,22 +49,41 @@ def part(index: int, total: int, sound: bytes, *, start_ms: int = 0, channel: in
 
 
 class PickyEngine(StubEngine):
-    """The stub, but any batch that holds a loud segment is refused. Remembers how long its batches were."""
+    """The stub, but a loud segment is refused with all that share its window. Remembers how long those were."""
 
-    batches: ClassVar[list[list[float]]] = []
+    window_s = 4.0
+    windows: ClassVar[list[list[float]]] = []
 
     def transcribe(self, segments: Sequence[Segment]) -> list[Transcription]:
-        self.batches.append([len(segment.samples) / segment.rate_hz for segment in segments])
+        self.windows.append([segment.duration_s for segment in segments])
         if any(np.max(segment.samples) > 0.8 for segment in segments):
             raise ValueError("too loud")
         return super().transcribe(segments)
 
 
+class Waiting:
+    """A log that says how many parts wait, or that it is away."""
+
+    def __init__(self, parts: int | None = 0) -> None:
+        self._parts = parts
+
+    def backlog(self, groups: Mapping[str, Sequence[str]]) -> Mapping[tuple[str, str], int]:
+        assert groups == {"asr": ["segments.audio"]}
+        if self._parts is None:
+            raise Away("no broker answers")
+        return {("asr", "segments.audio"): self._parts}
+
+
+def asr(parts: int | None = 0) -> Asr:
+    log: Any = Waiting(parts)
+    return Asr(log, "stub", EngineOptions(), linger_s=0.0)
+
+
 @pytest.fixture
 def bench(make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(worker, "load_engine", lambda *_: PickyEngine())
-    PickyEngine.batches.clear()
-    return make_bench(Asr("picky", "", "cpu", batch_s=3.0, linger_s=0.0))
+    PickyEngine.windows.clear()
+    return make_bench(asr())
 
 
 def answers(bench: Bench, *parts: SegmentAudio) -> dict[int, SegmentTranscribed]:
@@ -73,7 +96,7 @@ def answers(bench: Bench, *parts: SegmentAudio) -> dict[int, SegmentTranscribed]
 
 
 def test_words_stand_at_their_time_in_the_recording_and_their_channel(make_bench: MakeBench) -> None:
-    bench = make_bench(Asr("stub", "", "cpu", batch_s=200.0, linger_s=0.0))
+    bench = make_bench(asr())
     answer = answers(bench, part(3, 4, flac(1.2), start_ms=5_000, channel=1))[3]
     assert [(word.text, word.start_ms, word.end_ms, word.channel) for word in answer.words] == [
         ("allô", 5_000, 5_500, 1),
@@ -89,16 +112,62 @@ def test_a_worker_that_has_stopped_leaves_no_thread_behind(bench: Bench) -> None
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith("decode")] == []
 
 
-def test_a_batch_is_bounded_by_seconds_of_audio_and_a_longer_part_goes_alone(bench: Bench) -> None:
-    answers(bench, *(part(index, 6, flac(seconds)) for index, seconds in enumerate((1, 1, 1, 2, 4, 1))))
-    warm_up, *batches = PickyEngine.batches
-    assert warm_up == [1.0]
-    assert batches == [[1.0, 1.0, 1.0], [2.0], [4.0], [1.0]]
+def test_parts_are_taken_by_length_of_audio_as_the_engines_window_wants(bench: Bench) -> None:
+    answers(bench, *(part(index, 150, flac(0.5)) for index in range(150)))
+    assert PickyEngine.windows[:2] == [[25.0], [1.0]]  # the warm-up, before it is ready
+    taken = [len(window) for window in PickyEngine.windows[2:]]
+    assert taken[0] == 1  # a part is taken to last longer than the window, as long as none was seen
+    assert max(taken) == 8  # half seconds in a window of four
+    assert sum(taken) == 150
+
+
+def test_results_carry_what_the_engine_says_of_language_margin_and_other_texts(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Talkative(StubEngine):
+        def transcribe(self, segments: Sequence[Segment]) -> list[Transcription]:
+            return [
+                replace(one, language="fr", margin=0.25, alternatives=("à l'eau",))
+                for one in super().transcribe(segments)
+            ]
+
+    monkeypatch.setattr(worker, "load_engine", lambda *_: Talkative())
+    answer = answers(make_bench(asr()), part(0, 1, flac(1.0)))[0]
+    assert (answer.language, answer.margin, answer.alternatives) == ("fr", 0.25, ("à l'eau",))
+
+
+def test_the_backlog_is_told_in_seconds_of_audio_and_the_age_of_what_is_taken(make_bench: MakeBench) -> None:
+    before = REGISTRY.get_sample_value("ringtrue_asr_queue_age_seconds_count") or 0
+    answers(make_bench(asr(parts=30)), part(0, 1, flac(1.0)))
+    # Before any was seen a part is taken to last 10 s.
+    assert REGISTRY.get_sample_value("ringtrue_asr_backlog_audio_seconds") == 300
+    assert REGISTRY.get_sample_value("ringtrue_asr_queue_age_seconds_count") == before + 1
+
+
+def test_a_log_that_cannot_tell_the_backlog_is_no_reason_to_stop(make_bench: MakeBench) -> None:
+    assert answers(make_bench(asr(parts=None)), part(0, 1, flac(1.0)))[0].status == "ok"
+
+
+def test_a_lost_gpu_ends_the_process_and_loses_no_part(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: object) -> list[Transcription]:
+        if len(PickyEngine.windows) >= 2:
+            raise RuntimeError("CUDA error: an illegal memory access was encountered")
+        PickyEngine.windows.append([])
+        return []
+
+    monkeypatch.setattr(PickyEngine, "transcribe", lost)
+    bench.feed(SEGMENTS_AUDIO, part(0, 1, flac(1.0)))
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        bench.run()
+    assert bench.refusals() == []
+    monkeypatch.undo()
+    bench.run()
+    assert only(bench.news(SEGMENTS_TRANSCRIBED, SegmentTranscribed)).status == "ok"
 
 
 def test_a_part_that_the_engine_refuses_is_found_among_its_neighbours(bench: Bench) -> None:
     assert isinstance(bench.worker, Asr)
-    bench.worker._batch_s = 100.0  # one batch for all of them
+    bench.worker._part_s = 0.5  # one window for all of them
     sounds = [flac(0.6, level=0.9 if index in (2, 5) else 0.1) for index in range(7)]
     found = answers(bench, *(part(index, 7, sound) for index, sound in enumerate(sounds)))
     assert {index for index, answer in found.items() if answer.status == "failed"} == {2, 5}

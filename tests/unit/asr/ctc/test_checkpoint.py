@@ -65,6 +65,7 @@ def test_pickled_weights_are_read_only_when_that_is_allowed(tmp_path: Path) -> N
 
 def test_a_shard_that_the_index_names_must_be_there(tmp_path: Path) -> None:
     folder = w2v_bert(tmp_path)
+    (folder / "model.safetensors").unlink()
     index = {"weight_map": {"lm_head.weight": "model-00001-of-00001.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index), "utf-8")
     with pytest.raises(CheckpointError, match=r"model-00001-of-00001\.safetensors is missing"):

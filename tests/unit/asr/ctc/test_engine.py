@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from services.asr.ctc import engine as module
-from services.asr.ctc import logmel
+from services.asr.ctc import guard, logmel
 from services.asr.ctc.checkpoint import open_checkpoint
 from services.asr.ctc.engine import CtcEngine, load
 from services.asr.engine import EngineError, EngineOptions, Segment, Transcription, load_engine
@@ -138,7 +137,7 @@ def test_what_half_precision_cannot_vouch_for_is_run_again_and_the_texts_are_tho
 def test_the_threshold_of_the_guard_grows_with_the_error_that_is_seen(
     folder: Path, opened: list[CtcEngine], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(module.guard.THRESHOLDS, torch.bfloat16, 1e-6)
+    monkeypatch.setattr(guard, "THRESHOLDS", {torch.bfloat16: 1e-6, torch.float32: 0.0})
     opened.append(load(EngineOptions(str(folder), "cpu", precision="bfloat16")))
     assert opened[-1].threshold > 0.001  # measured when it was loaded
     opened.append(load(EngineOptions(str(folder), "cpu", precision="bfloat16", guard=5.0)))
