@@ -33,7 +33,8 @@ from ringtrue.settings import Settings
 from ringtrue.streaming.codec import Codec
 from ringtrue.streaming.port import Outgoing
 from ringtrue.streaming.topics import SEGMENTS_AUDIO, TOPICS
-from services.asr.engine import Segment, StubEngine
+from services.asr.engine import Segment
+from services.asr.stub import StubEngine
 from services.ingest.audio.segments import encode_flac
 
 _SECONDS = 25

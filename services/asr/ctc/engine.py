@@ -84,6 +84,7 @@ class CtcEngine:
     ) -> None:
         self.model = checkpoint.name
         self.model_revision = checkpoint.revision
+        self.vocabulary = checkpoint.vocabulary
         self._checkpoint = checkpoint
         self._device = device
         self._dtype = dtype
@@ -167,7 +168,7 @@ class CtcEngine:
 
         def finish() -> None:
             tokens, others, peaks, distance, likely = arrived()
-            vocabulary = self._checkpoint.vocabulary
+            vocabulary = self.vocabulary
             said = collapse(tokens.numpy(), likely.numpy(), lengths, vocabulary, network.position_ms)
             margins = guard.margins(
                 vocabulary.same[tokens.numpy()],
