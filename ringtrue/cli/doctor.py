@@ -139,9 +139,12 @@ def _source(settings: Settings) -> str:
 
 
 def _model(settings: Settings) -> str:
-    if settings.asr.engine == "stub":
+    engine, model = settings.asr.engine, settings.asr.model
+    if engine == "stub":
         return "the stub engine: its words are invented"
-    return settings.asr.model or f"the demo model, {resource('models/demo')}"
+    if not model and engine == "ctc":
+        return f"the demo model, {resource('models/demo')}"
+    return f"{model or 'none set (RINGTRUE_ASR__MODEL)'}, for the engine {engine}"
 
 
 def _service(name: str) -> Callable[[Settings], str]:
