@@ -3,7 +3,7 @@
     python -m benchmarks.asr                    # this machine's CPU, the demo model: about 10 minutes
     python -m benchmarks.asr --layers 24 --device cuda --price 3.5 --profile trace.json
 
-Both sides are given the same 16 kHz waves and the same threads. Every figure counts audio that is in the segments, never
+Both sides are given the same 16 kHz waves and the same threads. Every figure counts audio that is in segments, never
 padding, and includes features, copies and decoding unless its row says otherwise.
 """
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from services.asr.engine import EngineError, Precision
 
@@ -46,3 +49,11 @@ def precision_of(name: Precision, device: torch.device) -> torch.dtype:
     dtype = getattr(torch, name)
     assert isinstance(dtype, torch.dtype)  # noqa: S101 - the setting allows only names of dtypes
     return dtype
+
+
+def on(device: torch.device, values: Tensor | NDArray[np.float32]) -> Tensor:
+    """The values on a device; from pinned memory, so that the copy goes on beside the CPU's work."""
+    tensor = torch.as_tensor(values)
+    if device.type != "cuda" or tensor.device.type == "cuda":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)

@@ -21,44 +21,44 @@ from services.asr.ctc.networks import PackedNetwork
 
 _log = structlog.get_logger()
 
-#: Rows are rounded up to so many: 20 buckets up to the largest batch, 5 % of a full one.
-BUCKET_ROWS: Final = 2_048
-assert BUCKET_ROWS % KERNEL_ROWS == 0  # noqa: S101 - the kernel's blocks must fill a bucket
-#: Segments that a level is tried on: one of 25 s and one of 1 s, so that two buckets' shapes are met.
-_TRIAL_SAMPLES: Final = (400_000, 16_000)
+#: The smallest bucket; each further one has twice the rows, up to a full batch. torch gives up compiling after eight.
+LEAST_ROWS: Final = 2_048
+assert LEAST_ROWS % KERNEL_ROWS == 0  # noqa: S101 - the kernel's blocks must fill a bucket
 _compiler: Callable[..., Callable[..., Tensor]] = torch.compile
 
 
-def accelerate(network: PackedNetwork, try_it: Callable[[int], None]) -> str:
+def accelerate(network: PackedNetwork, most: int, try_it: Callable[[int], None]) -> str:
     """Puts the network at the highest level that works here, and names it.
 
     Args:
         network: What shall run faster; already on its device.
-        try_it: Runs the network over so many samples of silence.
+        most: Positions of a full batch.
+        try_it: Runs the network over silence of so many positions.
     """
     levels: dict[str, Callable[[], None]] = {
-        "graphs": lambda: _compile(network, "reduce-overhead"),
-        "compiled": lambda: _compile(network, "default"),
+        "graphs": lambda: _compile(network, most, "reduce-overhead"),
+        "compiled": lambda: _compile(network, most, "default"),
         "plain": lambda: _plain(network),
     }
     for level, raise_to in levels.items():
         try:
             raise_to()
-            for samples in _TRIAL_SAMPLES:
-                try_it(samples)
+            for positions in [bucket // 2 + 1 for bucket in network.buckets] or [most]:
+                try_it(positions)
         except torch.OutOfMemoryError:
             raise
         except Exception as failure:  # a compiler fails in ways of its own on each driver
             if level == "plain":
                 raise
-            _log.warning("acceleration failed, falling back", level=level, reason=str(failure).strip()[:500])
+            reason = str(failure).strip()[:500]
+            _log.warning("acceleration failed, falling back", tried=level, reason=reason)
             continue
-        _log.info("acceleration", level=level)
+        _log.info("acceleration", used=level, buckets=network.buckets)
         return level
     raise AssertionError("the last level either works or raises")
 
 
-def _compile(network: PackedNetwork, mode: str) -> None:
+def _compile(network: PackedNetwork, most: int, mode: str) -> None:
     compiled = _compiler(network.encoder, mode=mode, dynamic=False)
 
     def encode(*arguments: Any) -> Tensor:
@@ -68,10 +68,20 @@ def _compile(network: PackedNetwork, mode: str) -> None:
 
     network.encode = encode
     network.kernel = flex_attention  # compiled with the encoder that calls it
-    network.bucket = BUCKET_ROWS
+    network.buckets = buckets(most, network.encoder.gap)
+
+
+def buckets(most: int, gap: int) -> tuple[int, ...]:
+    """Numbers of rows: doubling, up to a full batch of segments of 5 s (250 positions) with their gaps."""
+    full = -(-(most + most // 250 * gap) // KERNEL_ROWS) * KERNEL_ROWS
+    rising, rows = list[int](), LEAST_ROWS
+    while rows < full:
+        rising.append(rows)
+        rows *= 2
+    return (*rising, full)
 
 
 def _plain(network: PackedNetwork) -> None:
     network.encode = network.encoder
     network.kernel = None
-    network.bucket = 1
+    network.buckets = ()

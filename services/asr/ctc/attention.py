@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
+from services.asr.devices import on
+
 #: Queries, keys, values, distances: see above.
 Attend = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
@@ -112,10 +114,10 @@ def kernel_blocks(segments: Tensor, attended: Tensor, device: torch.device) -> B
     highs = by_row.max(axis=1)
     key_lows = np.where(by_key < 0, np.iinfo(np.int32).max, by_key).min(axis=1)
     meets = (key_lows[None, :] <= highs[:, None]) & (by_key.max(axis=1)[None, :] >= lows[:, None])
-    counts = torch.from_numpy(meets.sum(axis=1).astype(np.int32)).to(device)
+    counts = on(device, torch.from_numpy(meets.sum(axis=1).astype(np.int32)))
     # The blocks to meet come first, in their order; what stands behind them is not read.
-    indices = torch.from_numpy(np.argsort(~meets, axis=1, kind="stable").astype(np.int32)).to(device)
-    of_row, of_key = segments.to(device), attended.to(device)
+    indices = on(device, torch.from_numpy(np.argsort(~meets, axis=1, kind="stable").astype(np.int32)))
+    of_row, of_key = on(device, segments), on(device, attended)
 
     def counts_as(_batch: Tensor, _head: Tensor, row: Tensor, column: Tensor) -> Tensor:
         return (of_row[row] == of_key[column]) & (of_key[column] >= 0)

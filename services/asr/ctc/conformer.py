@@ -43,15 +43,21 @@ class Rows:
     count: int
 
     @classmethod
-    def of(cls, frames: Sequence[int], gap: int, bucket: int = 1) -> Rows:
-        """The layout for segments of so many mel frames; the count is rounded up to a multiple of `bucket`."""
+    def of(cls, frames: Sequence[int], gap: int, buckets: Sequence[int] = ()) -> Rows:
+        """The layout for segments of so many mel frames, in the smallest bucket that has rows enough.
+
+        Above the largest one the rows are a multiple of it; without buckets they are as many as are needed.
+        """
         first, row = [], 0
         for count in frames:
             first.append(row + gap)
             row += gap + -(-count // 2)
         positions = tuple(-(-count // 2) for count in frames)
         keys = tuple(count // 2 for count in frames)
-        return cls(tuple(first), positions, keys, -(-row // bucket) * bucket)
+        room = next((bucket for bucket in buckets if bucket >= row), 0)
+        if buckets and not room:
+            room = -(-row // buckets[-1]) * buckets[-1]
+        return cls(tuple(first), positions, keys, room or row)
 
     def own(self) -> Tensor:
         """The rows that are decoded, segment after segment: int64 [positions of all]."""

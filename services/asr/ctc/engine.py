@@ -41,6 +41,8 @@ _HEARING_THREADS: Final = 8
 
 #: What the guard's threshold is measured on at the start: seconds of noise that swells and fades.
 _CALIBRATION_S: Final = 5.0
+#: The longest segment when acceleration is tried.
+_TRIAL_S: Final = 20
 
 
 @dataclass(slots=True)
@@ -99,7 +101,7 @@ class CtcEngine:
         self._least_threshold = guard.THRESHOLDS[dtype] if threshold is None or dtype is torch.float32 else threshold
         self._error = 0.0
         if device.type == "cuda" and isinstance(self._network, PackedNetwork):
-            accelerate(self._network, self._try)
+            accelerate(self._network, most, self._try)
         if self._least_threshold:
             self._calibrate()
 
@@ -203,10 +205,13 @@ class CtcEngine:
         self.transcribe([Segment(noise.astype(np.float32), RATE_HZ)])
         self._least_threshold = least
 
-    def _try(self, samples: int) -> None:
-        """Runs the network once over silence, and waits for it."""
-        waves = [np.zeros(samples, np.float32)]
-        self._launch(self._network, waves, [0], [_Spoken()])()
+    def _try(self, positions: int) -> None:
+        """Runs the network once over silence of so many positions, in segments of 20 s, and waits for it."""
+        samples = int(positions * self._network.position_ms * RATE_HZ / 1000)
+        longest = _TRIAL_S * RATE_HZ
+        waves = [np.zeros(min(longest, samples - start), np.float32) for start in range(0, samples, longest)]
+        heard = [index for index, wave in enumerate(waves) if self._network.positions(len(wave))]
+        self._launch(self._network, waves, heard, [_Spoken() for _ in waves])()
 
     def _transcription(self, spoken: _Spoken) -> Transcription:
         tokenizer = self._checkpoint.tokenizer

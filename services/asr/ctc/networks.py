@@ -23,6 +23,7 @@ from services.asr.audio import RATE_HZ
 from services.asr.ctc import logmel
 from services.asr.ctc.attention import in_blocks, in_kernel, kernel_blocks
 from services.asr.ctc.conformer import PackedConformer, Rows
+from services.asr.devices import on
 from services.asr.metrics import POSITIONS
 
 Wave = NDArray[np.float32]
@@ -63,7 +64,7 @@ class PackedNetwork:
     Attributes:
         encode: What runs the encoder; `acceleration.py` puts a compiled one here.
         kernel: What runs attention in one kernel, where there is such a thing.
-        bucket: Rows are rounded up to a multiple of this: each number of rows is compiled and recorded for itself.
+        buckets: Numbers of rows, rising, that batches are filled up to: each is compiled and recorded for itself.
     """
 
     position_ms = float(logmel.POSITION_MS)
@@ -78,7 +79,7 @@ class PackedNetwork:
         self.encoder = PackedConformer(model).to(device, dtype)
         self.encode: Callable[..., Tensor] = self.encoder
         self.kernel: Callable[..., Any] | None = None
-        self.bucket = 1
+        self.buckets: tuple[int, ...] = ()
 
     def positions(self, samples: int) -> int:
         """See `Network`."""
@@ -90,7 +91,7 @@ class PackedNetwork:
 
     def logits(self, heard: Sequence[Heard]) -> tuple[Tensor, list[int]]:
         """See `Network`."""
-        rows = Rows.of([features.shape[0] for features in heard], self.encoder.gap, self.bucket)
+        rows = Rows.of([features.shape[0] for features in heard], self.encoder.gap, self.buckets)
         packed = torch.zeros(rows.count, logmel.MELS * logmel.STRIDE, dtype=self._dtype, device=self._device)
         for features, first, count in zip(heard, rows.first, rows.positions, strict=True):
             packed[first : first + count] = logmel.stacked(features, self._padding)
@@ -236,11 +237,3 @@ class _GroupNorm(nn.Module):
         variance = exact.masked_fill(~own, 0.0).square().sum(dim=-1, keepdim=True) / frames[:, None, None]
         normal = exact * (variance + self._floor).rsqrt() * self.weight[:, None] + self.bias[:, None]
         return normal.to(hidden.dtype)
-
-
-def on(device: torch.device, values: Tensor | Wave) -> Tensor:
-    """The values on a device; from pinned memory, so that the copy goes on beside the CPU's work."""
-    tensor = torch.as_tensor(values)
-    if device.type != "cuda" or tensor.device.type == "cuda":
-        return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)

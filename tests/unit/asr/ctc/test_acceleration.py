@@ -10,6 +10,7 @@ import torch
 from services.asr.ctc import acceleration
 from services.asr.ctc.acceleration import accelerate
 from services.asr.ctc.checkpoint import open_checkpoint
+from services.asr.ctc.conformer import Rows
 from services.asr.ctc.networks import PackedNetwork
 from services.asr.engine import EngineOptions
 from tests.unit.asr.ctc.models import segments, w2v_bert
@@ -27,9 +28,9 @@ def logits(network: PackedNetwork) -> torch.Tensor:
 
 
 def trying(network: PackedNetwork) -> Any:
-    def try_it(samples: int) -> None:
+    def try_it(positions: int) -> None:
         with torch.inference_mode():
-            network.logits([network.hear(np.zeros(samples // 10, np.float32))])
+            network.logits([network.hear(np.zeros(positions * 320, np.float32))])
 
     return try_it
 
@@ -47,9 +48,9 @@ def test_the_encoder_with_the_kernel_over_a_bucket_gives_what_the_plain_one_give
         return encoder
 
     monkeypatch.setattr(acceleration, "_compiler", without_compiling)
-    assert accelerate(network, trying(network)) == "graphs"
+    assert accelerate(network, 3_000, trying(network)) == "graphs"
     assert modes == ["reduce-overhead"]
-    assert network.bucket == acceleration.BUCKET_ROWS
+    assert network.buckets == (2_048, 3_072)
     torch.testing.assert_close(logits(network), plain, rtol=0, atol=1e-4)
 
 
@@ -68,14 +69,27 @@ def test_what_fails_is_fallen_back_from_level_by_level(network: PackedNetwork, m
         return encode
 
     monkeypatch.setattr(acceleration, "_compiler", failing)
-    assert accelerate(network, trying(network)) == "plain"
+    assert accelerate(network, 3_000, trying(network)) == "plain"
     assert modes == ["reduce-overhead", "default"]
     assert torch.equal(logits(network), plain)
 
 
 def test_running_out_of_memory_is_no_reason_to_run_slower(network: PackedNetwork) -> None:
-    def try_it(samples: int) -> None:
+    def try_it(positions: int) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.OutOfMemoryError):
-        accelerate(network, try_it)
+        accelerate(network, 100, try_it)
+
+
+def test_buckets_double_up_to_a_full_batch_and_are_fewer_than_torch_compiles() -> None:
+    assert acceleration.buckets(40_000, 30) == (2_048, 4_096, 8_192, 16_384, 32_768, 44_800)
+    assert len(acceleration.buckets(200_000, 30)) <= 8
+    assert acceleration.buckets(100, 30) == (128,)
+
+
+def test_a_batch_takes_the_smallest_bucket_with_rows_enough() -> None:
+    assert Rows.of([200, 200], 30, [128, 256, 512]).count == 512
+    assert Rows.of([160], 30, [128, 256, 512]).count == 128
+    assert Rows.of([2_000], 30, [128, 256, 512]).count == 1_536
+    assert Rows.of([2_000], 30).count == 1_030

@@ -52,7 +52,7 @@ def one_by_one(rows: Rows) -> list[Tensor]:
     return heard
 
 
-LAYOUT = Rows.of([2, 3, 401, 60, 127, 128], gap=6, bucket=KERNEL_ROWS)
+LAYOUT = Rows.of([2, 3, 401, 60, 127, 128], gap=6, buckets=[KERNEL_ROWS])
 
 
 def test_blocks_of_rows_attend_to_their_own_segment_only() -> None:
@@ -72,6 +72,6 @@ def test_the_kernel_attends_to_the_same_and_leaves_empty_rows_at_zero() -> None:
 
 
 def test_the_kernel_skips_blocks_without_a_common_segment() -> None:
-    far = Rows.of([900, 900, 900], gap=6, bucket=KERNEL_ROWS)
+    far = Rows.of([900, 900, 900], gap=6, buckets=[KERNEL_ROWS])
     blocks = kernel_blocks(far.segments(), far.attended(), torch.device("cpu"))
     assert blocks.sparsity() > 50
