@@ -21,12 +21,14 @@ class Vocabulary:
     """`tokens[i]` is what token i says: the blank is `None`, the word delimiter a space.
 
     Tokens that say the same are the same (`same[i]`, the first such token), since CTC merges repeats by what they say.
-    `blank` is the number of the token that says nothing.
+    `speaks[i]`: it is no blank. `blank` and `delimiter` are the numbers of those two.
     """
 
     tokens: tuple[str | None, ...]
     same: NDArray[np.int64]
+    speaks: NDArray[np.bool_]
     blank: int
+    delimiter: int
 
     @classmethod
     def of(cls, tokens: Sequence[str], blank: str, delimiter: str, *, lower_case: bool = False) -> Vocabulary:
@@ -35,7 +37,9 @@ class Vocabulary:
         said = [None if token == blank else " " if token == delimiter else token for token in tokens]
         if lower_case:
             said = [token and token.lower() for token in said]
-        return cls(tuple(said), np.array([first[token] for token in tokens], np.int64), first[blank])
+        same = np.array([first[token] for token in tokens], np.int64)
+        speaks = np.array([one is not None for one in said])
+        return cls(tuple(said), same, speaks, first[blank], first.get(delimiter, -1))
 
 
 def collapse(
@@ -64,25 +68,34 @@ def collapse(
     changes = np.concatenate(([True], tokens[1:] != tokens[:-1]))
     changes[bounds[:-1][bounds[:-1] < len(tokens)]] = True
     starts = np.flatnonzero(changes)
-    ends = np.concatenate((starts[1:], [len(tokens)]))
+    ends = np.append(starts[1:], len(tokens))
     sums = np.add.reduceat(probability.astype(np.float64), starts)
-    kept = np.array([said is not None for said in vocabulary.tokens])[tokens[starts]]
+    kept = vocabulary.speaks[tokens[starts]]
     starts, ends, sums, tokens = starts[kept], ends[kept], sums[kept], tokens[starts[kept]]
-    spaces = np.array([said == " " for said in vocabulary.tokens])[tokens]
     said = [vocabulary.tokens[token] or "" for token in tokens.tolist()]
-    heard = []
-    for begin, end in pairwise(bounds):
-        low, high = np.searchsorted(starts, (begin, end))
-        edges = np.concatenate(([low - 1], low + np.flatnonzero(spaces[low:high]), [high]))
-        words = tuple(
-            Word(
-                "".join(said[first:last]),
-                round(int(starts[first] - begin) * position_ms),
-                round(int(ends[last - 1] - begin) * position_ms),
-                float(sums[first:last].sum() / (ends[first:last] - starts[first:last]).sum()),
-            )
-            for first, last in zip((edges[:-1] + 1).tolist(), edges[1:].tolist(), strict=True)
-            if last > first
+    # Where each segment's runs begin; and each word's: behind a space or a segment's beginning, up to the next one.
+    of_segments = np.searchsorted(starts, bounds)
+    breaks = tokens == vocabulary.delimiter
+    spaces = breaks.copy()
+    breaks[of_segments[:-1][of_segments[:-1] < len(tokens)]] = True
+    firsts = np.flatnonzero(~spaces & (breaks | np.append(True, spaces[:-1])))
+    edges = np.append(np.flatnonzero(breaks), len(tokens))
+    lasts = edges[np.searchsorted(edges, firsts, side="right")]
+    origins = bounds[np.searchsorted(of_segments, firsts, side="right") - 1]
+    likely, heard_for = (np.append(0.0, np.cumsum(values)) for values in (sums, ends - starts))
+    words = [
+        Word("".join(said[first:last]), start_ms, end_ms, confidence)
+        for first, last, start_ms, end_ms, confidence in zip(
+            firsts.tolist(),
+            lasts.tolist(),
+            np.rint((starts[firsts] - origins) * position_ms).astype(np.int64).tolist(),
+            np.rint((ends[lasts - 1] - origins) * position_ms).astype(np.int64).tolist(),
+            ((likely[lasts] - likely[firsts]) / (heard_for[lasts] - heard_for[firsts])).tolist(),
+            strict=True,
         )
-        heard.append(("".join(said[low:high]).strip(), words))
-    return heard
+    ]
+    of_words = np.searchsorted(firsts, of_segments).tolist()
+    return [
+        ("".join(said[low:high]).strip(), tuple(words[first:last]))
+        for (low, high), (first, last) in zip(pairwise(of_segments.tolist()), pairwise(of_words), strict=True)
+    ]
