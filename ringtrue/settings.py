@@ -145,8 +145,8 @@ class AsrSettings(_Group):
     model: str = ""
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda:\d+)$")] = "auto"
     precision: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
-    guard: Annotated[float, Field(ge=0)] | None = None
-    batch_s: Annotated[float, Field(ge=0)] = 0.0
+    guard: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    batch_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     linger_ms: Annotated[int, Field(ge=0, le=10_000)] = 100
     language: Annotated[str, Field(pattern=r"^([a-z]{2,3})?$")] = ""
     prompt: str = ""

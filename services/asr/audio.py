@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
 
-from services.asr.engine import Segment
+from services.asr.engine import Segment, SegmentError
 
 RATE_HZ: Final = 16_000
 
@@ -29,8 +29,10 @@ def wave_of(index: int, segment: Segment) -> NDArray[np.float32]:
     """A segment's samples at 16 kHz.
 
     Raises:
-        ValueError: They are not mono, or not finite.
+        SegmentError: They are not mono, or not finite, or have no rate.
     """
     if segment.samples.ndim != 1 or not np.isfinite(segment.samples).all():
-        raise ValueError(f"segment {index}: samples must be mono and finite (shape {segment.samples.shape})")
+        raise SegmentError(f"segment {index}: samples must be mono and finite (shape {segment.samples.shape})")
+    if segment.rate_hz <= 0:
+        raise SegmentError(f"segment {index}: the sampling rate must be positive, not {segment.rate_hz}")
     return resample(segment.samples, segment.rate_hz)

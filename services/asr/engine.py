@@ -29,6 +29,10 @@ class UnknownEngineError(EngineError):
     """No engine has this name."""
 
 
+class SegmentError(ValueError):
+    """A segment that cannot be transcribed, whatever shares its batch: the segment is at fault, not the engine."""
+
+
 class CheckpointError(EngineError):
     """A checkpoint is missing, incomplete or of another kind; the message names the file."""
 
@@ -107,7 +111,10 @@ class EngineOptions:
 
 
 class Engine(Protocol):
-    """Turns segments into text. The order and the company of segments in a call never change a text."""
+    """Turns segments into text. The order and the company of segments in a call never change a text.
+
+    One thread loads an engine and calls it; what goes on side by side is the engine's own business.
+    """
 
     @property
     def model(self) -> str:
@@ -122,13 +129,13 @@ class Engine(Protocol):
         """Seconds of audio that are worth handing over at once: what fills the batches that it has at work."""
 
     def close(self) -> None:
-        """Lets go of threads and memory; it is not used again."""
+        """Ends its threads; it is not used again."""
 
     def transcribe(self, segments: Sequence[Segment]) -> list[Transcription]:
         """One transcription for each segment, in their order; empty where nothing was said or heard.
 
         Raises:
-            ValueError: A segment cannot be transcribed, alone or with others; the caller finds out which.
+            SegmentError: One of them cannot be transcribed, alone or with others; the caller finds out which.
         """
 
 

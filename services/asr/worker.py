@@ -8,7 +8,7 @@ What is not a segment's fault, such as a lost GPU, ends the process: whoever sta
 import io
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -24,7 +24,7 @@ from ringtrue.streaming.step import Step
 from ringtrue.streaming.topics import READ_BY, SEGMENTS_AUDIO, SEGMENTS_TRANSCRIBED
 from ringtrue.streaming.worker import Worker
 from ringtrue.telemetry import AUDIO, INFERENCE
-from services.asr.engine import Engine, EngineOptions, Segment, Transcription, load_engine
+from services.asr.engine import Engine, EngineOptions, Segment, SegmentError, Transcription, load_engine
 from services.asr.metrics import BACKLOG, QUEUE_AGE
 
 _log = structlog.get_logger()
@@ -34,8 +34,10 @@ _LOOK_EVERY_S = 15.0
 #: What a part is taken to last before any was seen, and how much each new one weighs in the mean.
 _PART_S = 10.0
 _NEW_WEIGHS = 0.1
-#: Audio that the engine runs over before it is ready: its kernels are chosen, its memory is taken.
-_WARM_UP_S = (25.0, 1.0)
+#: Audio that the engine runs over before it is ready: its kernels are chosen, its memory is taken, its speed is seen.
+_WARM_UP_S = (1.0, 25.0)
+#: How long a window may take, so that the member's turn ends well before anyone takes this process for stuck.
+_TURN_S = 60.0
 
 
 class Asr(Worker):
@@ -57,6 +59,7 @@ class Asr(Worker):
         self._log = log
         self._make = (engine, options)
         self._part_s = _PART_S
+        self._speed = 1.0  # seconds of audio in a second
         self._next_look = 0.0
         self._engine: Engine | None = None
         self._decoders: ThreadPoolExecutor | None = None
@@ -86,9 +89,12 @@ class Asr(Worker):
             self._engine.close()
 
     def wanted(self) -> int:
-        """As many parts as fill the engine's window, going by the mean length of those before."""
-        window_s = self._engine.window_s if self._engine else _PART_S
-        return max(1, min(self.limit, round(window_s / self._part_s)))
+        """As many parts as the window holds, going by the mean length of those before."""
+        return max(1, min(self.limit, round(self._window_s() / self._part_s)))
+
+    def _window_s(self) -> float:
+        """Seconds of audio to take: what the engine can use at once, as far as it is done in good time."""
+        return min(self._engine.window_s, self._speed * _TURN_S) if self._engine else _PART_S
 
     def paused(self) -> str:
         """Never pauses, but tells the backlog now and then."""
@@ -106,24 +112,27 @@ class Asr(Worker):
         if self._engine is None or self._decoders is None:
             raise RuntimeError("the engine is not loaded: start() comes first")
         decoded = list[tuple[Step, Segment]]()
-        # libsndfile decodes outside of Python's lock.
-        decoding = [self._decoders.submit(decode, step.message) for step in steps]
+        # libsndfile decodes outside of Python's lock. What was refused already may be what kills it.
+        decoding = [self._decoders.submit(decode, step.message) if step.refusal is None else None for step in steps]
         for step, future in zip(steps, decoding, strict=True):
             if step.record is not None:
                 QUEUE_AGE.observe(max(0, step.now_ms - step.record.timestamp_ms) / 1000)
             step.attempt(partial(_take, future, decoded), self.refused)
         for _, segment in decoded:
             self._part_s += _NEW_WEIGHS * (segment.duration_s - self._part_s)
-        started = time.perf_counter()
-        if decoded:
-            self._transcribe(self._engine, decoded)
-        INFERENCE.labels(self.name).inc(time.perf_counter() - started)
-        AUDIO.labels(self.name).inc(sum(segment.duration_s for _, segment in decoded))
+        for window in _windows(decoded, self._window_s()):
+            started = time.perf_counter()
+            self._transcribe(self._engine, window)
+            taken, seconds = time.perf_counter() - started, sum(segment.duration_s for _, segment in window)
+            self._speed += _NEW_WEIGHS * (seconds / max(taken, 1e-3) - self._speed)
+            INFERENCE.labels(self.name).inc(taken)
+            AUDIO.labels(self.name).inc(seconds)
+            steps[0].lives()
 
     def _transcribe(self, engine: Engine, window: Sequence[tuple[Step, Segment]]) -> None:
         try:
             results = engine.transcribe([segment for _, segment in window])
-        except (ValueError, ArithmeticError) as error:
+        except SegmentError as error:
             if len(window) == 1:
                 step, _ = window[0]
                 step.fail(BadRecord("not_transcribable", f"the engine refuses this segment: {error}"), self.refused)
@@ -178,8 +187,23 @@ class Asr(Worker):
         step.send(SEGMENTS_TRANSCRIBED, answer.call_id, answer)
 
 
-def _take(future: Future[Segment], decoded: list[tuple[Step, Segment]], step: Step) -> None:
-    decoded.append((step, future.result()))
+def _take(future: Future[Segment] | None, decoded: list[tuple[Step, Segment]], step: Step) -> None:
+    if future is not None:
+        decoded.append((step, future.result()))
+
+
+def _windows(parts: Sequence[tuple[Step, Segment]], window_s: float) -> Iterator[list[tuple[Step, Segment]]]:
+    """The parts in windows of so much audio: what was taken by a mean may be longer. A longer part goes alone."""
+    window = list[tuple[Step, Segment]]()
+    seconds = 0.0
+    for step, segment in parts:
+        if window and seconds + segment.duration_s > 1.25 * window_s:
+            yield window
+            window, seconds = [], 0.0
+        window.append((step, segment))
+        seconds += segment.duration_s
+    if window:
+        yield window
 
 
 def decode(message: object) -> Segment:

@@ -33,7 +33,7 @@ def accelerate(network: PackedNetwork, most: int, try_it: Callable[[int], None])
     Args:
         network: What shall run faster; already on its device.
         most: Positions of a full batch.
-        try_it: Runs the network over silence of so many positions.
+        try_it: Runs the network over silence that fills so many rows, their gaps included.
     """
     levels: dict[str, Callable[[], None]] = {
         "graphs": lambda: _compile(network, most, "reduce-overhead"),
@@ -41,10 +41,13 @@ def accelerate(network: PackedNetwork, most: int, try_it: Callable[[int], None])
         "plain": lambda: _plain(network),
     }
     for level, raise_to in levels.items():
+        torch._dynamo.reset()  # what a level has compiled counts against the next one's limit
         try:
             raise_to()
-            for positions in [bucket // 2 + 1 for bucket in network.buckets] or [most]:
-                try_it(positions)
+            # The first time compiles, the second records the graph, the third replays it.
+            for _ in range(3 if network.buckets else 1):
+                for rows in network.buckets or (most,):
+                    try_it(rows)
         except torch.OutOfMemoryError:
             raise
         except Exception as failure:  # a compiler fails in ways of its own on each driver
@@ -59,6 +62,8 @@ def accelerate(network: PackedNetwork, most: int, try_it: Callable[[int], None])
 
 
 def _compile(network: PackedNetwork, most: int, mode: str) -> None:
+    # Beyond its limit torch would go on without compiling, and store what the kernel was to avoid.
+    torch._dynamo.config.fail_on_recompile_limit_hit = True
     compiled = _compiler(network.encoder, mode=mode, dynamic=False)
 
     def encode(*arguments: Any) -> Tensor:
@@ -68,12 +73,12 @@ def _compile(network: PackedNetwork, most: int, mode: str) -> None:
 
     network.encode = encode
     network.kernel = flex_attention  # compiled with the encoder that calls it
-    network.buckets = buckets(most, network.encoder.gap)
+    network.buckets = buckets(most)
 
 
-def buckets(most: int, gap: int) -> tuple[int, ...]:
-    """Numbers of rows: doubling, up to a full batch of segments of 5 s (250 positions) with their gaps."""
-    full = -(-(most + most // 250 * gap) // KERNEL_ROWS) * KERNEL_ROWS
+def buckets(most: int) -> tuple[int, ...]:
+    """Numbers of rows: doubling, up to a full batch, which has room for a segment of 25 s at least."""
+    full = max(LEAST_ROWS, -(-most // KERNEL_ROWS) * KERNEL_ROWS)
     rising, rows = list[int](), LEAST_ROWS
     while rows < full:
         rising.append(rows)

@@ -69,7 +69,7 @@ def collapse(
     changes[bounds[:-1][bounds[:-1] < len(tokens)]] = True
     starts = np.flatnonzero(changes)
     ends = np.append(starts[1:], len(tokens))
-    sums = np.add.reduceat(probability.astype(np.float64), starts)
+    sums = np.add.reduceat(np.nan_to_num(probability.astype(np.float64)), starts)
     kept = vocabulary.speaks[tokens[starts]]
     starts, ends, sums, tokens = starts[kept], ends[kept], sums[kept], tokens[starts[kept]]
     said = [vocabulary.tokens[token] or "" for token in tokens.tolist()]

@@ -115,18 +115,23 @@ class Dense(nn.Module):
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         super().__init__()
-        self.weight = nn.Parameter(weight.detach(), requires_grad=False)
+        self.weight: nn.Parameter | None = nn.Parameter(weight.detach(), requires_grad=False)
         self.bias = None if bias is None else nn.Parameter(bias.detach(), requires_grad=False)
         self._blocked: Tensor | None = None
 
     def forward(self, rows: Tensor) -> Tensor:
         """[rows, in] to [rows, out]."""
-        if rows.dtype is torch.float32 and rows.device.type == "cpu" and _ONEDNN:
-            if self._blocked is None:
-                self._blocked = torch.ops.mkldnn._reorder_linear_weight(self.weight, None)
+        if self._blocked is not None:
             product: Tensor = torch.ops.mkldnn._linear_pointwise(rows, self._blocked, self.bias, "none", [], "")
             return product
+        assert self.weight is not None  # noqa: S101 - it is given up for the blocked form only
         return functional.linear(rows, self.weight, self.bias)
+
+    def block(self) -> None:
+        """Puts the weights into oneDNN's order, for good; to be called once, in float32 on a CPU."""
+        if _ONEDNN and self.weight is not None:
+            self._blocked = torch.ops.mkldnn._reorder_linear_weight(self.weight, None)
+            self.weight = None
 
 
 #: torch's own compiler calls these operators; where a build has none, its usual product remains.

@@ -25,8 +25,9 @@ from services.asr.ctc.acceleration import accelerate
 from services.asr.ctc.checkpoint import Checkpoint, open_checkpoint
 from services.asr.ctc.collapse import collapse
 from services.asr.ctc.conformer import packable
+from services.asr.ctc.logmel import FRAME, HOP, LEAST_SAMPLES
 from services.asr.ctc.networks import Network, PackedNetwork, PaddedNetwork, Wave
-from services.asr.devices import device_of, precision_of, threads_of
+from services.asr.devices import device_of, on_device, precision_of, threads_of, to_host
 from services.asr.engine import EngineOptions, Segment, Transcription, Word
 from services.asr.metrics import RERUNS
 
@@ -41,8 +42,12 @@ _HEARING_THREADS: Final = 8
 
 #: What the guard's threshold is measured on at the start: seconds of noise that swells and fades.
 _CALIBRATION_S: Final = 5.0
-#: The longest segment when acceleration is tried.
-_TRIAL_S: Final = 20
+#: Rows of each segment when acceleration is tried: some 20 s.
+_TRIAL_ROWS: Final = 1_000
+#: A GPU with no memory for 40 s of audio is none to work with.
+_LEAST_BUDGET: Final = 2_000
+#: By how far their numbers reach.
+_WIDER: Final = (torch.float16, torch.bfloat16, torch.float32)
 
 
 @dataclass(slots=True)
@@ -53,7 +58,7 @@ class _Spoken:
         text: What was said.
         words: The same with times.
         margin: See `guard.margins`.
-        peaks: The best token at each position and its logit, where both precisions are to be compared.
+        peaks: The best tokens at each position and their logits [positions, 3], where both precisions are compared.
     """
 
     text: str = ""
@@ -68,9 +73,9 @@ class CtcEngine:
     A segment too short for one position (35 ms for W2V-BERT) has an empty text.
 
     Args:
-        checkpoint: The loaded model.
+        checkpoint: The loaded model; let go of once the networks are made from it.
         device: Where to run it.
-        dtype: In which precision.
+        dtype: In which precision; where that overflows, the next wider one is taken.
         threshold: Margin below which a segment is run again in float32; None for the precision's default.
         batch_s: Seconds of audio in one batch; 0 for the device's default.
     """
@@ -87,28 +92,33 @@ class CtcEngine:
         self.model = checkpoint.name
         self.model_revision = checkpoint.revision
         self.vocabulary = checkpoint.vocabulary
-        self._checkpoint = checkpoint
+        self._tokenizer = checkpoint.tokenizer
         self._device = device
-        self._dtype = dtype
-        self._network = network_of(checkpoint, device, dtype)
-        self._exact: Network | None = None
-        most = max(1, int((batch_s or BATCH_S.get(device.type, BATCH_S["cuda"])) * 1000 / self._network.position_ms))
-        self._budget = batching.Budget(most, alike=self._network.alike)
-        self._exact_budget = batching.Budget(most, alike=self._network.alike)
         self._in_flight = threads_of(device)
         threads = self._in_flight if device.type == "cpu" else _HEARING_THREADS
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="asr")
-        self._least_threshold = guard.THRESHOLDS[dtype] if threshold is None or dtype is torch.float32 else threshold
-        self._error = 0.0
-        if device.type == "cuda" and isinstance(self._network, PackedNetwork):
-            accelerate(self._network, most, self._try)
-        if self._least_threshold:
-            self._calibrate()
+        batch_s = batch_s or BATCH_S.get(device.type, BATCH_S["cuda"])
+        for wider in _WIDER[_WIDER.index(dtype) :]:
+            self._network = network_of(checkpoint, device, wider)
+            most = max(1, int(batch_s * 1000 / self._network.position_ms))
+            self._budget = batching.Budget(most, alike=self._network.alike)
+            self._accelerate()
+            heard = self._noise_heard(self._network)
+            if heard.isfinite().all() or wider is torch.float32:
+                break
+            _log.warning("overflow: the next wider precision is taken", precision=str(wider))
+        least = guard.THRESHOLDS[wider] if threshold is None or wider is torch.float32 else threshold
+        self._threshold = guard.Threshold(least)
+        self._exact: Network | None = None
+        self._exact_budget = batching.Budget(most, alike=self._network.alike)
+        if least:
+            self._exact = network_of(checkpoint, device, torch.float32)
+            self._threshold.learn(float((self._noise_heard(self._exact) - heard).abs().max()))
 
     @property
     def threshold(self) -> float:
-        """The margin, in logits, below which a segment is run again in float32: twice the greatest error seen."""
-        return max(self._least_threshold, 2 * self._error) if self._least_threshold else 0.0
+        """The margin, in logits, below which a segment is run again in float32."""
+        return self._threshold.margin
 
     @property
     def window_s(self) -> float:
@@ -123,18 +133,18 @@ class CtcEngine:
         """See `Engine`.
 
         Raises:
-            ValueError: Samples are not mono, or not finite, or one segment alone does not fit into memory.
+            SegmentError: Samples are not mono, or not finite, or one segment alone does not fit into memory.
         """
         waves = list(self._threads.map(wave_of, range(len(segments)), segments))
-        sizes = [self._network.positions(len(wave)) for wave in waves]
+        sizes = [self._network.size(len(wave)) for wave in waves]
         spoken = [_Spoken() for _ in segments]
-        audible = [index for index, size in enumerate(sizes) if size]
-        self._run(self._network, self._budget, waves, sizes, audible, spoken)
-        doubtful = [index for index in audible if spoken[index].margin < self.threshold]
-        if doubtful:
+        unsure = {index for index, size in enumerate(sizes) if size}
+        self._run(self._network, self._budget, waves, sizes, sorted(unsure), spoken)
+        # What is run again may show that more has to be.
+        while self._exact and (doubtful := [i for i in sorted(unsure) if spoken[i].margin < self.threshold]):
             RERUNS.inc(len(doubtful))
-            self._exact = self._exact or network_of(self._checkpoint, self._device, torch.float32)
             self._run(self._exact, self._exact_budget, waves, sizes, doubtful, spoken)
+            unsure.difference_update(doubtful)
         return [self._transcription(one) for one in spoken]
 
     def _run(
@@ -158,32 +168,26 @@ class CtcEngine:
         self, network: Network, waves: Sequence[Wave], batch: list[int], spoken: list[_Spoken]
     ) -> Callable[[], None]:
         """Starts a batch; what it returns waits for its end and puts down what was said."""
-        # TF32 would round products to 10 bits, and the texts would no longer be the reference's.
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with torch.inference_mode(), on_device(self._device):
             logits, lengths = network.logits([network.hear(waves[index]) for index in batch])
-            peak, best = logits.max(dim=-1)
-            second_peak, second = logits.scatter(-1, best[:, None], -torch.inf).max(dim=-1)
-            probability = (peak - logits.logsumexp(dim=-1)).exp()
+            peak, best = logits.max(dim=-1, keepdim=True)  # of equals the first, as in the reference
+            next_peaks, others = logits.scatter(-1, best, -torch.inf).topk(min(2, logits.shape[1] - 1), dim=-1)
+            probability = (peak[:, 0] - logits.logsumexp(dim=-1)).exp()
             if network is self._exact:
                 self._compare(logits, lengths, [spoken[index] for index in batch])
-            arrived = _to_host(best, second, peak, peak - second_peak, probability)
+            tokens, peaks = torch.cat((best, others), dim=1), torch.cat((peak, next_peaks), dim=1)
+            arrived = to_host(tokens, peaks, probability)
 
         def finish() -> None:
-            tokens, others, peaks, distance, likely = arrived()
-            vocabulary = self.vocabulary
-            said = collapse(tokens.numpy(), likely.numpy(), lengths, vocabulary, network.position_ms)
-            margins = guard.margins(
-                vocabulary.same[tokens.numpy()],
-                vocabulary.same[others.numpy()],
-                distance.numpy(),
-                lengths,
-                vocabulary.blank,
-                self.threshold,
-            )
+            tokens, peaks, likely = arrived()
+            numbers, heights = self.vocabulary.same[tokens.numpy()], peaks.numpy()
+            said = collapse(numbers[:, 0], likely.numpy(), lengths, self.vocabulary, network.position_ms)
+            distances = heights[:, :1] - heights[:, 1:]
+            margins = guard.margins(numbers[:, 0], numbers[:, 1:], distances, lengths, self.vocabulary.blank)
             of_segments = zip(tokens.split(lengths), peaks.split(lengths), strict=True)
             for index, (text, words), margin, pair in zip(batch, said, margins, of_segments, strict=True):
-                doubtful = margin < self.threshold and network is self._network
-                spoken[index] = _Spoken(text, words, float(margin), pair if doubtful else None)
+                compared = pair if network is not self._exact and self.threshold else None
+                spoken[index] = _Spoken(text, words, float(margin), compared)
 
         return finish
 
@@ -192,29 +196,38 @@ class CtcEngine:
         for exact, one in zip(logits.split(lengths), before, strict=True):
             if one.peaks is not None:
                 tokens, peaks = (values.to(exact.device) for values in one.peaks)
-                error = (exact.gather(1, tokens[:, None])[:, 0] - peaks).abs().max().item()
-                if 2 * error > max(self._least_threshold, 2 * self._error):
-                    _log.warning("half precision is farther off than was known", error=error, threshold=2 * error)
-                self._error = max(self._error, error)
+                self._threshold.learn(float((exact.gather(1, tokens) - peaks).abs().nan_to_num(0.0, 0.0).max()))
 
-    def _calibrate(self) -> None:
-        """Measures the error on noise before anything is vouched for, since it depends on the checkpoint."""
+    def _noise_heard(self, network: Network) -> Tensor:
+        """Logits of noise that swells: whether a precision suffices for this checkpoint, and how far it is off."""
         count = int(_CALIBRATION_S * RATE_HZ)
         noise = np.random.default_rng(0).standard_normal(count) * np.geomspace(1e-4, 0.3, count)
-        least, self._least_threshold = self._least_threshold, float("inf")
-        self.transcribe([Segment(noise.astype(np.float32), RATE_HZ)])
-        self._least_threshold = least
+        with torch.inference_mode(), on_device(self._device):
+            return network.logits([network.hear(noise.astype(np.float32))])[0]
 
-    def _try(self, positions: int) -> None:
-        """Runs the network once over silence of so many positions, in segments of 20 s, and waits for it."""
-        samples = int(positions * self._network.position_ms * RATE_HZ / 1000)
-        longest = _TRIAL_S * RATE_HZ
-        waves = [np.zeros(min(longest, samples - start), np.float32) for start in range(0, samples, longest)]
-        heard = [index for index, wave in enumerate(waves) if self._network.positions(len(wave))]
-        self._launch(self._network, waves, heard, [_Spoken() for _ in waves])()
+    def _accelerate(self) -> None:
+        """Puts a GPU to its best use, with smaller batches where its memory is small."""
+        network, budget = self._network, self._budget
+        while self._device.type == "cuda" and isinstance(network, PackedNetwork):
+            try:
+                accelerate(network, budget.full, self._try)
+            except torch.OutOfMemoryError:
+                if budget.full < _LEAST_BUDGET:
+                    raise
+                budget.full = budget.most = budget.full // 2
+                _log.warning("out of memory at the start", budget=budget.full)
+            else:
+                return
+
+    def _try(self, rows: int) -> None:
+        """Runs the network once over silence in segments that fill almost so many rows, and waits for it."""
+        together = max(1, rows // _TRIAL_ROWS)
+        positions = min(rows, _TRIAL_ROWS) - self._network.size(LEAST_SAMPLES) + 1
+        waves = [np.zeros(2 * positions * HOP - HOP + FRAME, np.float32)] * together
+        self._launch(self._network, waves, list(range(together)), [_Spoken() for _ in waves])()
 
     def _transcription(self, spoken: _Spoken) -> Transcription:
-        tokenizer = self._checkpoint.tokenizer
+        tokenizer = self._tokenizer
         text = tokenizer.clean_up_tokenization(spoken.text) if tokenizer.clean_up_tokenization_spaces else spoken.text
         margin = spoken.margin if np.isfinite(spoken.margin) else None
         return Transcription(text, spoken.words, self.model, self.model_revision, margin=margin)
@@ -242,20 +255,3 @@ def network_of(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype)
     if config.model_type == "wav2vec2-bert" and packable(config):
         return PackedNetwork(checkpoint.model, checkpoint.padding, device, dtype)
     return PaddedNetwork(copy.deepcopy(checkpoint.model), checkpoint.hear, device, dtype, checkpoint.padding)
-
-
-def _to_host(*values: Tensor) -> Callable[[], Sequence[Tensor]]:
-    """Starts copying to the CPU; what it returns waits until everything has arrived."""
-    if values[0].device.type != "cuda":
-        return lambda: values
-    landing = [torch.empty(value.shape, dtype=value.dtype, pin_memory=True) for value in values]
-    for place, value in zip(landing, values, strict=True):
-        place.copy_(value, non_blocking=True)
-    done = torch.cuda.Event()
-    done.record()
-
-    def arrived() -> Sequence[Tensor]:
-        done.synchronize()
-        return landing
-
-    return arrived

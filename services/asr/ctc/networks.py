@@ -22,7 +22,7 @@ from transformers import Wav2Vec2BertForCTC
 from services.asr.audio import RATE_HZ
 from services.asr.ctc import logmel
 from services.asr.ctc.attention import in_blocks, in_kernel, kernel_blocks
-from services.asr.ctc.conformer import PackedConformer, Rows
+from services.asr.ctc.conformer import Dense, PackedConformer, Rows
 from services.asr.devices import on
 from services.asr.metrics import POSITIONS
 
@@ -42,8 +42,8 @@ class Network(Protocol):
     position_ms: float
     alike: bool
 
-    def positions(self, samples: int) -> int:
-        """How many positions so many samples at 16 kHz take in the model; 0: too short to be heard."""
+    def size(self, samples: int) -> int:
+        """What so many samples at 16 kHz take in a batch, in positions; 0: too short to be heard."""
 
     def hear(self, wave: Wave) -> Heard:
         """The model's input for a wave that is long enough."""
@@ -77,13 +77,18 @@ class PackedNetwork:
         self._dtype = dtype
         self._reach = (config.left_max_position_embeddings, config.right_max_position_embeddings)
         self.encoder = PackedConformer(model).to(device, dtype)
+        if device.type == "cpu" and dtype is torch.float32:
+            for part in self.encoder.modules():
+                if isinstance(part, Dense):
+                    part.block()
         self.encode: Callable[..., Tensor] = self.encoder
         self.kernel: Callable[..., Any] | None = None
         self.buckets: tuple[int, ...] = ()
 
-    def positions(self, samples: int) -> int:
-        """See `Network`."""
-        return logmel.positions(samples)
+    def size(self, samples: int) -> int:
+        """See `Network`. The gap before the segment counts."""
+        positions = logmel.positions(samples)
+        return positions and positions + self.encoder.gap
 
     def hear(self, wave: Wave) -> Heard:
         """Features [frames, 80]."""
@@ -137,7 +142,7 @@ class PaddedNetwork:
         self._lengths = _Lengths()
         _keep_padding_out(self._model, self._lengths)
 
-    def positions(self, samples: int) -> int:
+    def size(self, samples: int) -> int:
         """See `Network`."""
         if not self._of_samples:
             return logmel.positions(samples)
@@ -153,7 +158,7 @@ class PaddedNetwork:
         """See `Network`."""
         if self._of_samples:
             inputs, known = list(heard), [one.shape[0] for one in heard]
-            positions = [self.positions(count) for count in known]
+            positions = [self.size(count) for count in known]
         else:
             # As in the reference the mask is that of a position's second frame: an odd last one is masked, yet decoded.
             inputs, known = [logmel.stacked(one, self._padding) for one in heard], [one.shape[0] // 2 for one in heard]

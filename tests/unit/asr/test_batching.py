@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.asr.batching import Budget, run
+from services.asr.engine import SegmentError
 
 
 def cut(sizes: list[int], most: int, *, alike: bool = False, ways: int = 1) -> list[list[int]]:
@@ -70,6 +71,48 @@ def test_after_out_of_memory_the_same_members_go_in_smaller_batches(when: str) -
     run([1] * 8, list(range(8)), budget, launch, in_flight=1)
     assert sorted(index for batch in done for index in batch) == list(range(8))
     assert budget.most == 2
+
+
+def test_what_lacked_memory_only_because_others_held_it_is_run_again_as_it_was() -> None:
+    held, done = list[int](), list[list[int]]()
+
+    def launch(batch: list[int]) -> Callable[[], None]:
+        if sum(held) + len(batch) > 7:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        held.append(len(batch))
+
+        def finish() -> None:
+            held.remove(len(batch))
+            done.append(batch)
+
+        return finish
+
+    budget = Budget(4)
+    run([1] * 24, list(range(24)), budget, launch, in_flight=2)
+    assert sorted(index for batch in done for index in batch) == list(range(24))
+    assert {len(batch) for batch in done} == {4}
+    assert budget.most == 4
+
+
+def test_a_device_that_is_short_of_memory_for_what_it_did_before_is_no_fault_of_a_member() -> None:
+    budget = Budget(8)
+    run([4], [0], budget, lambda batch: lambda: None, in_flight=1)
+
+    def launch(batch: list[int]) -> Callable[[], None]:
+        raise torch.OutOfMemoryError("another process took it")
+
+    with pytest.raises(torch.OutOfMemoryError, match="no memory for what was done before"):
+        run([3], [0], budget, launch, in_flight=1)
+    with pytest.raises(SegmentError, match="does not fit"):
+        run([5], [0], budget, launch, in_flight=1)
+
+
+def test_a_halved_budget_grows_again_after_many_good_batches() -> None:
+    budget = Budget(8)
+    budget.halve([0, 1], [4, 4], "short")
+    assert budget.most == 4
+    run([4] * 60, list(range(60)), budget, lambda batch: lambda: None, in_flight=1)
+    assert budget.most == 8
 
 
 def test_an_error_that_is_not_about_memory_goes_through() -> None:

@@ -15,9 +15,9 @@ from ringtrue.errors import Away
 from ringtrue.messages import SegmentAudio, SegmentTranscribed
 from ringtrue.streaming.topics import SEGMENTS_AUDIO, SEGMENTS_TRANSCRIBED
 from services.asr import worker
-from services.asr.engine import EngineOptions, Segment, Transcription
+from services.asr.engine import EngineOptions, Segment, SegmentError, Transcription
 from services.asr.stub import StubEngine
-from services.asr.worker import Asr
+from services.asr.worker import Asr, decode
 from tests.unit.workers.bench import Bench, only
 from tests.unit.workers.conftest import MakeBench
 
@@ -57,7 +57,7 @@ class PickyEngine(StubEngine):
     def transcribe(self, segments: Sequence[Segment]) -> list[Transcription]:
         self.windows.append([segment.duration_s for segment in segments])
         if any(np.max(segment.samples) > 0.8 for segment in segments):
-            raise ValueError("too loud")
+            raise SegmentError("too loud")
         return super().transcribe(segments)
 
 
@@ -114,7 +114,7 @@ def test_a_worker_that_has_stopped_leaves_no_thread_behind(bench: Bench) -> None
 
 def test_parts_are_taken_by_length_of_audio_as_the_engines_window_wants(bench: Bench) -> None:
     answers(bench, *(part(index, 150, flac(0.5)) for index in range(150)))
-    assert PickyEngine.windows[:2] == [[25.0], [1.0]]  # the warm-up, before it is ready
+    assert PickyEngine.windows[:2] == [[1.0], [25.0]]  # the warm-up, before it is ready
     taken = [len(window) for window in PickyEngine.windows[2:]]
     assert taken[0] == 1  # a part is taken to last longer than the window, as long as none was seen
     assert max(taken) == 8  # half seconds in a window of four
@@ -142,6 +142,49 @@ def test_the_backlog_is_told_in_seconds_of_audio_and_the_age_of_what_is_taken(ma
     # Before any was seen a part is taken to last 10 s.
     assert REGISTRY.get_sample_value("ringtrue_asr_backlog_audio_seconds") == 300
     assert REGISTRY.get_sample_value("ringtrue_asr_queue_age_seconds_count") == before + 1
+
+
+def test_parts_that_are_longer_than_those_before_go_in_windows_of_their_own(bench: Bench) -> None:
+    assert isinstance(bench.worker, Asr)
+    bench.worker._part_s = 0.25  # so that all are taken at once
+    answers(bench, *(part(index, 8, flac(seconds)) for index, seconds in enumerate((2, 2, 1, 3, 9, 1, 1, 1))))
+    assert PickyEngine.windows[2:] == [[2.0, 2.0, 1.0], [3.0], [9.0], [1.0, 1.0, 1.0]]
+
+
+def test_a_slow_engine_is_given_no_more_than_it_does_in_a_minute(make_bench: MakeBench) -> None:
+    bench = make_bench(asr())
+    answers(bench, part(0, 1, flac(1.0)))
+    assert isinstance(bench.worker, Asr)
+    bench.worker._part_s, bench.worker._speed = 10.0, 1.0
+    assert bench.worker.wanted() == 6
+    bench.worker._speed = 1_000.0
+    assert bench.worker.wanted() == 40  # the stub's window of 400 s
+
+
+def test_a_fault_of_the_engine_is_no_fault_of_the_parts(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> list[Transcription]:
+        raise ValueError("not enough values to unpack")
+
+    bench.feed(SEGMENTS_AUDIO, part(0, 2, flac(1.0)), part(1, 2, flac(1.0)))
+    monkeypatch.setattr(PickyEngine, "transcribe", broken)
+    with pytest.raises(ValueError, match="not enough values"):
+        bench.run()
+    assert bench.refusals() == []
+
+
+def test_a_part_that_was_refused_before_it_was_handled_is_not_decoded(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = list[object]()
+
+    def watched(message: object) -> Segment:
+        looked.append(message)
+        return decode(message)
+
+    monkeypatch.setattr(worker, "decode", watched)
+    bench.feed(SEGMENTS_AUDIO, b"?", headers={"call_id": CALL, "run": "7", "index": "1", "total": "3"})
+    bench.run()
+    assert looked == []
 
 
 def test_a_log_that_cannot_tell_the_backlog_is_no_reason_to_stop(make_bench: MakeBench) -> None:

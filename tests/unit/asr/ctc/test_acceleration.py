@@ -27,10 +27,11 @@ def logits(network: PackedNetwork) -> torch.Tensor:
         return network.logits([network.hear(segment.samples) for segment in segments([16_000, 9_999, 33_333])])[0]
 
 
-def trying(network: PackedNetwork) -> Any:
-    def try_it(positions: int) -> None:
+def trying(network: PackedNetwork, sizes: list[int]) -> Any:
+    def try_it(rows: int) -> None:
+        sizes.append(rows)
         with torch.inference_mode():
-            network.logits([network.hear(np.zeros(positions * 320, np.float32))])
+            network.logits([network.hear(np.zeros(rows * 320 - 3_200, np.float32))])
 
     return try_it
 
@@ -48,8 +49,10 @@ def test_the_encoder_with_the_kernel_over_a_bucket_gives_what_the_plain_one_give
         return encoder
 
     monkeypatch.setattr(acceleration, "_compiler", without_compiling)
-    assert accelerate(network, 3_000, trying(network)) == "graphs"
+    tried = list[int]()
+    assert accelerate(network, 3_000, trying(network, tried)) == "graphs"
     assert modes == ["reduce-overhead"]
+    assert tried == [2_048, 3_072] * 3  # compiled, recorded, replayed
     assert network.buckets == (2_048, 3_072)
     torch.testing.assert_close(logits(network), plain, rtol=0, atol=1e-4)
 
@@ -69,13 +72,13 @@ def test_what_fails_is_fallen_back_from_level_by_level(network: PackedNetwork, m
         return encode
 
     monkeypatch.setattr(acceleration, "_compiler", failing)
-    assert accelerate(network, 3_000, trying(network)) == "plain"
+    assert accelerate(network, 3_000, trying(network, [])) == "plain"
     assert modes == ["reduce-overhead", "default"]
     assert torch.equal(logits(network), plain)
 
 
 def test_running_out_of_memory_is_no_reason_to_run_slower(network: PackedNetwork) -> None:
-    def try_it(positions: int) -> None:
+    def try_it(rows: int) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     with pytest.raises(torch.OutOfMemoryError):
@@ -83,9 +86,9 @@ def test_running_out_of_memory_is_no_reason_to_run_slower(network: PackedNetwork
 
 
 def test_buckets_double_up_to_a_full_batch_and_are_fewer_than_torch_compiles() -> None:
-    assert acceleration.buckets(40_000, 30) == (2_048, 4_096, 8_192, 16_384, 32_768, 44_800)
-    assert len(acceleration.buckets(200_000, 30)) <= 8
-    assert acceleration.buckets(100, 30) == (128,)
+    assert acceleration.buckets(40_000) == (2_048, 4_096, 8_192, 16_384, 32_768, 40_064)
+    assert len(acceleration.buckets(200_000)) <= 8
+    assert acceleration.buckets(100) == (2_048,)  # room for a segment of 25 s
 
 
 def test_a_batch_takes_the_smallest_bucket_with_rows_enough() -> None:

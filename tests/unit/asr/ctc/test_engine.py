@@ -11,7 +11,7 @@ import torch
 from services.asr.ctc import guard, logmel
 from services.asr.ctc.checkpoint import open_checkpoint
 from services.asr.ctc.engine import CtcEngine, load
-from services.asr.engine import EngineError, EngineOptions, Segment, Transcription, load_engine
+from services.asr.engine import EngineError, EngineOptions, Segment, SegmentError, Transcription, load_engine
 from services.asr.metrics import HALVINGS, RERUNS
 from tests.unit.asr.ctc.models import in_positions, reference, segments, w2v_bert
 
@@ -116,7 +116,7 @@ def test_results_carry_probabilities_a_margin_and_a_revision_that_follows_the_we
 
 
 def test_samples_that_are_not_numbers_are_refused(engine: CtcEngine) -> None:
-    with pytest.raises(ValueError, match="segment 0"):
+    with pytest.raises(SegmentError, match="segment 0"):
         engine.transcribe([Segment(np.array([0.0, np.nan] * 400, np.float32), 16_000)])
 
 
@@ -144,6 +144,35 @@ def test_the_threshold_of_the_guard_grows_with_the_error_that_is_seen(
     assert opened[-1].threshold == 5.0
     opened.append(load(EngineOptions(str(folder), "cpu", guard=5.0)))
     assert opened[-1].threshold == 0.0  # float32 has nothing to be checked by
+
+
+def test_an_error_that_shows_only_while_a_call_runs_has_the_rest_of_that_call_run_again(
+    folder: Path, engine: CtcEngine, opened: list[CtcEngine]
+) -> None:
+    spoken = segments([20_000] * 12 + [9_999] * 12)
+    opened.append(load(EngineOptions(str(folder), "cpu", precision="bfloat16")))
+    hasty = opened[-1]
+    hasty._threshold = guard.Threshold(0.01)  # as if noise had shown almost no error
+    assert texts(hasty.transcribe(spoken)) == texts(engine.transcribe(spoken))
+    assert hasty.threshold > 0.01
+
+
+def test_a_checkpoint_that_overflows_in_half_precision_runs_in_the_next_wider_one(
+    tmp_path: Path, opened: list[CtcEngine]
+) -> None:
+    folder = w2v_bert(tmp_path)
+    checkpoint = open_checkpoint(EngineOptions(str(folder), "cpu"))
+    with torch.no_grad():
+        checkpoint.model.wav2vec2_bert.encoder.layers[0].ffn1.intermediate_dense.weight.mul_(1e6)
+    opened.append(CtcEngine(checkpoint, torch.device("cpu"), torch.float16, threshold=0.0))
+    exact = open_checkpoint(EngineOptions(str(folder), "cpu"))
+    with torch.no_grad():
+        exact.model.wav2vec2_bert.encoder.layers[0].ffn1.intermediate_dense.weight.mul_(1e6)
+    opened.append(CtcEngine(exact, torch.device("cpu")))
+    (heard,), (expected,) = (one.transcribe(segments([20_000])) for one in opened)
+    assert heard.text
+    assert all(0 <= word.confidence <= 1 for word in heard.words)
+    assert expected.text
 
 
 class SmallDevice:
@@ -181,7 +210,7 @@ def test_a_segment_that_alone_does_not_fit_into_memory_is_at_fault_itself(
     engine: CtcEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "_network", SmallDevice(engine._network, 400))
-    with pytest.raises(ValueError, match="does not fit into the device's memory"):
+    with pytest.raises(SegmentError, match="does not fit into the device's memory"):
         engine.transcribe(segments([16_000, 160_000]))
 
 
