@@ -115,10 +115,10 @@ def _asr(settings: AsrSettings, given: Mapping[str, str]) -> AsrSettings:
     if engine not in ENGINES:
         where = "--engine" if given["engine"] else "RINGTRUE_ASR__ENGINE"
         raise WrongUse(f"{where} {engine!r} is not known; there are {', '.join(ENGINES)}")
+    # A model of the environment is for the environment's engine.
+    known = settings.model_dump() | ({"model": ""} if engine != settings.engine else {})
     try:
-        return AsrSettings.model_validate(
-            settings.model_dump() | {name: value for name, value in given.items() if value}
-        )
+        return AsrSettings.model_validate(known | {name: value for name, value in given.items() if value})
     except ValidationError as error:
         name = str(error.errors()[0]["loc"][0])
         raise WrongUse(f"--{name} {given.get(name)!r}: {_ALLOWED.get(name, 'this')} is expected") from error

@@ -97,17 +97,21 @@ def _ear(folder: Path, kind: str) -> tuple[Callable[[Wave], Tensor], float]:
     path = folder / "preprocessor_config.json"
     if not path.exists() and (folder / "processor_config.json").exists():
         path = folder / "processor_config.json"  # where newer versions of transformers put it
-        said = checkpoints.json_of(path).get("feature_extractor", {})
+        said = checkpoints.json_of(path).get("feature_extractor")
+        if not isinstance(said, dict):
+            raise CheckpointError(f"{path}: feature_extractor is {said!r}; its settings are expected")
     else:
         said = checkpoints.json_of(path)
     expected = _FEATURES if kind == "wav2vec2-bert" else _SAMPLES
     for name, value in expected.items():
         if said.get(name, value) != value:
             raise CheckpointError(f"{path}: {name} is {said[name]}; this engine computes {value}")
-    padding = float(said.get("padding_value", 0.0))
+    padding = said.get("padding_value", 0.0)
+    if not isinstance(padding, int | float):
+        raise CheckpointError(f"{path}: padding_value is {padding!r}; a number is expected")
     if kind == "wav2vec2-bert":
-        return logmel.log_mel, padding
-    return (_normal if said.get("do_normalize", True) else torch.from_numpy), padding
+        return logmel.log_mel, float(padding)
+    return (_normal if said.get("do_normalize", True) else torch.from_numpy), float(padding)
 
 
 def _normal(wave: Wave) -> Tensor:
@@ -121,9 +125,17 @@ def _tokenizer(folder: Path) -> Wav2Vec2CTCTokenizer:
     if kind not in ("", "Wav2Vec2CTCTokenizer", "Wav2Vec2Tokenizer"):
         raise CheckpointError(f"{path}: tokenizer_class is {kind!r}; this engine reads Wav2Vec2CTCTokenizer")
     vocabulary = checkpoints.json_of(folder / "vocab.json")
-    tokenizer: Wav2Vec2CTCTokenizer = Wav2Vec2CTCTokenizer.from_pretrained(folder)
+    try:
+        tokenizer: Wav2Vec2CTCTokenizer = Wav2Vec2CTCTokenizer.from_pretrained(folder)
+    except Exception as failure:  # transformers raises whatever a malformed file leads to
+        raise CheckpointError(f"{folder}: the tokenizer's files cannot be used: {failure!r}") from failure
     blank = tokenizer.pad_token
     inner = vocabulary.get(tokenizer.target_lang, vocabulary)
+    wrong = next((token for token, number in inner.items() if type(number) is not int or number < 0), None)
+    if wrong is not None:
+        raise CheckpointError(
+            f"{folder / 'vocab.json'}: the number of {wrong!r} is {inner[wrong]!r}; one from 0 is expected"
+        )
     if blank is None or blank not in inner:
         raise CheckpointError(f"{folder / 'vocab.json'}: the blank token {blank!r} is not in it")
     return tokenizer
@@ -162,7 +174,9 @@ def _network(folder: Path, architecture: Any, *, safe: bool) -> Any:
             folder, dtype=torch.float32, use_safetensors=safe, local_files_only=True, output_loading_info=True
         )
     except Exception as failure:  # safetensors, torch and transformers each raise their own for a damaged file
-        raise CheckpointError(f"{folder}: the weights cannot be read: {failure}") from failure
+        raise CheckpointError(
+            f"{folder}: the weights cannot be read, or are not of the shape that config.json gives: {failure}"
+        ) from failure
     # Weights that only training uses may be missing.
     missing = sorted(name for name in report["missing_keys"] if not name.endswith("masked_spec_embed"))
     if missing:

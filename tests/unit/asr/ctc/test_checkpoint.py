@@ -124,3 +124,28 @@ def test_a_folder_that_is_not_there_is_said() -> None:
         opened("./nowhere")
     with pytest.raises(CheckpointError, match="RINGTRUE_ASR__MODEL"):
         opened("")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("vocab.json", {"<pad>": "0", "|": 1}, "the number of '<pad>' is '0'"),
+        ("vocab.json", {"<pad>": 0, "|": None}, "the number of '|' is None"),
+        ("vocab.json", {"<pad>": 0, "|": -1}, "the number of '|' is -1"),
+        ("preprocessor_config.json", {"padding_value": None}, "padding_value is None"),
+    ],
+)
+def test_a_malformed_file_is_named(tmp_path: Path, name: str, content: dict[str, Any], complaint: str) -> None:
+    folder = w2v_bert(tmp_path)
+    (folder / name).write_text(json.dumps(content), "utf-8")
+    with pytest.raises(
+        CheckpointError, match=rf"({name.replace('.', '[.]')}: {complaint.replace('|', '[|]')}|tokenizer's files)"
+    ):
+        opened(folder)
+
+
+def test_a_shape_that_the_configuration_does_not_give_is_said_with_its_file(tmp_path: Path) -> None:
+    folder = w2v_bert(tmp_path)
+    rewrite(folder / "config.json", hidden_size=64)
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        opened(folder)
