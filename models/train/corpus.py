@@ -1,7 +1,7 @@
 """Synthetic telephone speech for the demonstration model: espeak-ng voices through telephone codecs, as features.
 
 `segment` makes one labelled piece of a call from a seed: one or several sentences, one or two voices in turn, pauses,
-level, band, noise, sometimes the end of a ringback before, then a codec's round trip. `make` does that for a whole set
+level, band, noise (`line.py`), sometimes ringback before, then a codec's round trip. `make` does that for a whole set
 in two processes and keeps the features (by the engine's own front end) in half precision, which is all training reads.
 """
 
@@ -9,8 +9,12 @@ from __future__ import annotations
 
 import argparse
 import io
+import json
 import random
+import re
 import subprocess
+import tempfile
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -18,11 +22,12 @@ from functools import partial
 from math import gcd
 from pathlib import Path
 
+import line
 import numpy as np
 import sentences
 import soundfile
 from numpy.typing import NDArray
-from scipy.signal import butter, resample_poly, sosfilt
+from scipy.signal import resample_poly
 
 Wave = NDArray[np.float32]
 
@@ -47,30 +52,40 @@ CODECS: dict[str, tuple[str, str] | None] = {
     "mp3": ("MP3", "MPEG_LAYER_III"),
 }
 CODEC_WEIGHTS = [20, 20, 20, 18, 14, 8]
-#: The end of a ring that the cut left before the speech.
-RINGBACK_HZ = 425
 WIDEBAND_SHARE = 0.08
 RANDOM_SHARE = 0.35
-LONGEST_S = 21.0
+RINGBACK_SHARE = 0.15
+NOISE_SHARE = 0.65
+LONGEST_S = 15.0
+#: Segments to train on, and how many one shard holds.
+COUNT = 33_000
+SHARD = 1_000
+
+#: Stress marks, liaison bars and the like in espeak-ng's phonemes.
+_NO_SOUND = re.compile(r"[',%=|:;_-]")
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A labelled segment: float32 samples at `rate_hz`."""
+    """A labelled segment: float32 samples at `rate_hz`; `sounds` are espeak-ng's phonemes, apart by spaces."""
 
     samples: Wave
     rate_hz: int
     text: str
+    sounds: str
     codec: str
 
 
-def speak(text: str, voice: str, speed: int, pitch: int) -> tuple[Wave, int]:
-    """What espeak-ng says: mono float32 and its rate."""
-    command = ["espeak-ng", "-v", voice, "-s", str(speed), "-p", str(pitch), "--stdout", text]
-    spoken = subprocess.run(command, capture_output=True, check=True).stdout
+def speak(text: str, voice: str, speed: int, pitch: int) -> tuple[Wave, int, str]:
+    """What espeak-ng says: mono float32, its rate, and its phonemes apart by spaces."""
+    with tempfile.NamedTemporaryFile("r", encoding="utf-8") as phonemes:
+        command = ["espeak-ng", "-v", voice, "-s", str(speed), "-p", str(pitch), "-x", "--sep= ", "--stdout"]
+        command += [f"--phonout={phonemes.name}", text]
+        spoken = subprocess.run(command, capture_output=True, check=True).stdout
+        sounds = " ".join(_NO_SOUND.sub("", phonemes.read()).split())
     # The header of a stream holds no true length, so the samples are read past it.
     rate_hz = int.from_bytes(spoken[24:28], "little")
-    return np.frombuffer(spoken[44:], "<i2").astype(np.float32) / np.float32(32768), rate_hz
+    return np.frombuffer(spoken[44:], "<i2").astype(np.float32) / np.float32(32768), rate_hz, sounds
 
 
 def round_trip(samples: Wave, rate_hz: int, codec: str) -> Wave:
@@ -94,6 +109,8 @@ def segment(
     rate_hz: int | None = None,
     random_share: float = RANDOM_SHARE,
     most_turns: int = 7,
+    ringback_share: float = RINGBACK_SHARE,
+    noise: tuple[str, float] | None = None,
     accept: Callable[[str], bool] = bool,
 ) -> Piece:
     """One labelled segment, the same for the same seed.
@@ -106,77 +123,101 @@ def segment(
         rate_hz: 8000 or 16000.
         random_share: how many of the sentences are random words (or, in training, fragments), 0..1.
         most_turns: how many sentences at most.
+        ringback_share: how many segments have some ringback before the speech, 0..1.
+        noise: one of `line.NOISES` and its level, as the signal's distance from it in dB; by chance if not given.
         accept: draws sentences until it takes one.
     """
     rng = random.Random(seed)
-    noise_source = np.random.default_rng(rng.getrandbits(64))
-    if rate_hz is None:
-        rate_hz = 16_000 if rng.random() < WIDEBAND_SHARE else 8_000
-    if codec is None:
-        codec = rng.choices(list(CODECS), CODEC_WEIGHTS)[0]
+    source = np.random.default_rng(rng.getrandbits(64))
+    drawn_rate_hz = 16_000 if rng.random() < WIDEBAND_SHARE else 8_000
+    drawn_codec = rng.choices(list(CODECS), CODEC_WEIGHTS)[0]
+    rate_hz, codec = rate_hz or drawn_rate_hz, codec or drawn_codec
     if codec == "gsm" and rate_hz != 8_000:
         codec = "none"
     speakers = [_speaker(rng, held_out=held_out_voices) for _ in range(2)]
-    turns = min(most_turns, rng.choices([1, 2, 3, 4, 5, 7], [50, 24, 12, 7, 4, 3])[0])
+    turns = min(most_turns, rng.choices([1, 2, 3, 4, 5, 7], [58, 24, 10, 4, 3, 1])[0])
     parts: list[Wave] = [_silence(rng, rate_hz, 1.0)]
-    if rng.random() < 0.06:
-        parts = [_ringback(rng, rate_hz), _silence(rng, rate_hz, 0.6)]
+    if rng.random() < ringback_share:
+        parts = [*line.ringback(rng, rate_hz), _silence(rng, rate_hz, 1.2)]
+    said: list[Wave] = []
     words: list[str] = []
-    length = 0
+    sounds: list[str] = []
     for turn in range(turns):
         text = _sentence(rng, random_share, held_out=held_out_sentences)
         while not accept(sentences.label(text)):
             text = _sentence(rng, random_share, held_out=held_out_sentences)
         voice, speed, pitch, gain = speakers[turn % 2 if rng.random() < 0.8 else 0]
-        wave, from_hz = speak(text, voice, speed, pitch)
-        wave = _scaled(_at_rate(wave, from_hz, rate_hz), gain)
-        length += len(wave)
-        if turn and length > LONGEST_S * rate_hz:
+        wave, from_hz, heard_as = speak(text, voice, speed, pitch)
+        wave = line.scaled(_at_rate(wave, from_hz, rate_hz), gain)
+        if turn and sum(map(len, [*said, wave])) > LONGEST_S * rate_hz:
             break
+        said.append(wave)
         parts += [wave, _silence(rng, rate_hz, 2.0 if rng.random() < 0.3 else 0.6)]
         words.append(sentences.label(text))
+        sounds.append(heard_as)
     samples = np.concatenate(parts)
     if rate_hz == 8_000 and rng.random() < 0.4:
-        band = butter(4, [rng.uniform(150, 320), rng.uniform(3200, 3700)], "bandpass", fs=rate_hz, output="sos")
-        samples = np.asarray(sosfilt(band, samples), np.float32)
-    samples = _scaled(samples, rng.uniform(-30, 0) if rng.random() < 0.6 else -6.0)
-    if rng.random() < 0.6:
-        samples = _noisy(samples, rng.uniform(20, 45), noise_source, coloured=rng.random() < 0.5)
+        samples = line.band_limited(samples, rng.uniform(150, 320), rng.uniform(3200, 3700), rate_hz)
+    if noise is None and rng.random() < NOISE_SHARE:
+        noise = (rng.choices(list(line.NOISES), line.NOISE_WEIGHTS)[0], rng.triangular(5, 40, 12))
+    if noise is not None:
+        samples = line.noisy(samples, np.concatenate(said), noise, rate_hz, rng, source)
+    samples = line.scaled(samples, rng.uniform(-30, 0) if rng.random() < 0.6 else -6.0)
     samples = round_trip(np.clip(samples, -1, 1).astype(np.float32), rate_hz, codec)
-    return Piece(samples, rate_hz, " ".join(words), codec)
+    return Piece(samples, rate_hz, " ".join(words), " ".join(sounds), codec)
 
 
-def make(folder: Path, count: int, name: str, random_share: float, most_turns: int, workers: int = 2) -> None:
-    """`count` training segments as features: `folder/name-*.npz`, a thousand in each."""
+def make(folder: Path, count: int, workers: int = 2) -> None:
+    """`count` training segments as features, a thousand in each shard; shards that are there already are kept."""
     folder.mkdir(parents=True, exist_ok=True)
-    starts = range(0, count, 1000)
+    starts = [start for start in range(0, count, SHARD) if not shard_path(folder, start).exists()]
+    sentences.distinct_words()
+    begun = time.monotonic()
     with ProcessPoolExecutor(workers) as pool:
-        for path in pool.map(partial(_shard, folder, name, count, random_share, most_turns), starts):
-            print(path, flush=True)
+        for done, path in enumerate(pool.map(partial(_shard, folder, count), starts), 1):
+            minutes = (time.monotonic() - begun) / 60
+            print(f"{path.name} {minutes:.1f} min, {minutes / done * (len(starts) - done):.1f} to go", flush=True)
 
 
-def _shard(folder: Path, name: str, count: int, random_share: float, most_turns: int, start: int) -> Path:
+def shard_path(folder: Path, start: int) -> Path:
+    """Where the labels of a shard are; its features lie beside them."""
+    return folder / f"{start // SHARD:03d}.json"
+
+
+def _shard(folder: Path, count: int, start: int) -> Path:
     import torch
 
     from services.asr import frontend
 
     torch.set_num_threads(1)
     features: list[NDArray[np.float16]] = []
-    texts: list[str] = []
-    for index in range(start, min(start + 1000, count)):
-        piece = segment(f"{name}-{index}", random_share=random_share, most_turns=most_turns)
+    pieces: list[Piece] = []
+    for index in range(start, min(start + SHARD, count)):
+        # Every third segment is short sentences of words without order: sounds, rather than phrases.
+        share, turns = (0.85, 2) if index % 3 == 0 else (0.2, 7)
+        piece = segment(f"train-{index}", random_share=share, most_turns=turns)
         heard = frontend.log_mel(frontend.resample(piece.samples, piece.rate_hz))
         features.append(heard.numpy().astype(np.float16))
-        texts.append(piece.text)
-    path = folder / f"{name}-{start // 1000:03d}.npz"
-    partial_path = path.with_suffix(".part.npz")
-    np.savez(partial_path, features=np.concatenate(features), frames=[len(f) for f in features], texts=texts)
+        pieces.append(piece)
+    path = shard_path(folder, start)
+    np.save(path.with_suffix(".npy"), np.concatenate(features))
+    labels = {
+        "frames": [len(f) for f in features],
+        "texts": [p.text for p in pieces],
+        "sounds": [p.sounds for p in pieces],
+    }
+    partial_path = path.with_suffix(".part")
+    partial_path.write_text(json.dumps(labels, ensure_ascii=False), "utf-8")
     return partial_path.rename(path)
 
 
 def _sentence(rng: random.Random, random_share: float, *, held_out: bool) -> str:
     if rng.random() < random_share:
-        return sentences.random_words(rng) if held_out or rng.random() < 0.5 else sentences.fragments(rng)
+        return (
+            sentences.random_words(rng, agreed=not held_out)
+            if held_out or rng.random() < 0.5
+            else sentences.fragments(rng)
+        )
     text = sentences.domain_sentence(rng, held_out=held_out)
     return text if rng.random() < 0.7 else sentences.label(text)
 
@@ -192,34 +233,13 @@ def _at_rate(wave: Wave, from_hz: int, rate_hz: int) -> Wave:
     return np.asarray(resample_poly(wave, rate_hz // shared, from_hz // shared), np.float32)
 
 
-def _scaled(wave: Wave, peak_db: float) -> Wave:
-    peak = float(np.abs(wave).max(initial=1e-6))
-    return np.asarray(wave * (10 ** (peak_db / 20) * 0.98 / peak), np.float32)
-
-
 def _silence(rng: random.Random, rate_hz: int, longest_s: float) -> Wave:
     return np.zeros(int(rng.uniform(0.03, longest_s) * rate_hz), np.float32)
-
-
-def _ringback(rng: random.Random, rate_hz: int) -> Wave:
-    time_s = np.arange(int(rng.uniform(0.1, 0.8) * rate_hz)) / rate_hz
-    return np.asarray(rng.uniform(0.1, 0.6) * np.sin(2 * np.pi * RINGBACK_HZ * time_s), np.float32)
-
-
-def _noisy(wave: Wave, snr_db: float, source: np.random.Generator, *, coloured: bool) -> Wave:
-    noise = source.standard_normal(len(wave))
-    if coloured:
-        noise = sosfilt(butter(1, 0.1, output="sos"), noise)
-    power = float(np.mean(np.square(wave))) / 10 ** (snr_db / 10)
-    return np.asarray(wave + noise * np.sqrt(power / np.mean(np.square(noise))), np.float32)
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, default=Path(__file__).parent / "work" / "corpus")
-    parser.add_argument("--count", type=int, default=12_000)
-    parser.add_argument("--name", default="train")
-    parser.add_argument("--random-share", type=float, default=RANDOM_SHARE, help="of sentences that are random words")
-    parser.add_argument("--most-turns", type=int, default=7, help="sentences in one segment")
+    parser.add_argument("--count", type=int, default=COUNT)
     arguments = parser.parse_args()
-    make(arguments.folder, arguments.count, arguments.name, arguments.random_share, arguments.most_turns)
+    make(arguments.folder, arguments.count)

@@ -7,19 +7,23 @@ import json
 from pathlib import Path
 
 import torch
-from train import TOKENS, model_config
+from network import config
+from train import state_path
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertForCTC, Wav2Vec2CTCTokenizer
 
 from services.asr import frontend
 
 
-def export(state: Path, folder: Path) -> None:
-    """`state` is what `train.py` keeps; `folder` is written over."""
-    model = Wav2Vec2BertForCTC(model_config())
-    model.load_state_dict(torch.load(state, weights_only=True)["model"])
+def export(work: Path, folder: Path) -> None:
+    """`work` holds what `train.py` keeps; `folder` is written over, its card left as it is."""
+    state = torch.load(state_path(work), weights_only=True)
+    tokens = state["tokens"]
+    model = Wav2Vec2BertForCTC(config(len(tokens)))
+    own = "model."
+    model.load_state_dict({n.removeprefix(own): v for n, v in state["trainee"].items() if n.startswith(own)})
     model.half().save_pretrained(folder)
     vocabulary = folder / "vocab.json"
-    vocabulary.write_text(json.dumps({token: i for i, token in enumerate(TOKENS)}, ensure_ascii=False), "utf-8")
+    vocabulary.write_text(json.dumps({token: i for i, token in enumerate(tokens)}, ensure_ascii=False), "utf-8")
     Wav2Vec2CTCTokenizer(vocabulary, bos_token=None, eos_token=None).save_pretrained(folder)
     SeamlessM4TFeatureExtractor(
         feature_size=frontend.MELS,
@@ -31,8 +35,9 @@ def export(state: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    here = Path(__file__).parent
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--state", type=Path, default=Path(__file__).parent / "work" / "demo.pt")
-    parser.add_argument("--folder", type=Path, default=Path(__file__).parents[1] / "demo")
+    parser.add_argument("--work", type=Path, default=here / "work")
+    parser.add_argument("--folder", type=Path, default=here.parent / "demo")
     arguments = parser.parse_args()
-    export(arguments.state, arguments.folder)
+    export(arguments.work, arguments.folder)

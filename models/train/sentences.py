@@ -1,29 +1,71 @@
 """What the demonstration model is taught to hear: French sentences of a technician's appointment calls.
 
-`sentences.yaml` holds the wordings by outcome; a template chooses with `[a|b|]`, and `{slot}` takes a slot's filling.
-Every `HELD_OUT_EVERY`-th template of an outcome is never trained on: the test set is made of those. A part of the
-sentences is random words or fragments of others, so that the model hears sounds rather than remembers phrases.
+`sentences/` holds the wordings, a file for each outcome; a template chooses with `[a|b|]`, and `{slot}` takes a slot's
+filling. A template's own text decides whether it is held out (`is_held_out`): the test set is made of those, and no
+training sentence is. A part of the sentences is random words or fragments of others, so that the model hears sounds
+rather than remembers phrases.
 """
 
 from __future__ import annotations
 
+import hashlib
 import random
 import re
+import subprocess
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+import numerals
 import yaml
 
-#: One template in so many is kept for the test set.
-HELD_OUT_EVERY = 7
+#: One template in so many is never trained on, by a hash of its text.
+HELD_OUT_EVERY = 12
 
-_MADE_OF = yaml.safe_load(Path(__file__).with_suffix(".yaml").read_text("utf-8"))
+_FOLDER = Path(__file__).parent / "sentences"
 #: Fillings by slot.
-SLOTS: dict[str, list[str]] = _MADE_OF["slots"]
+SLOTS: dict[str, list[str]] = yaml.safe_load((_FOLDER / "slots.yaml").read_text("utf-8")) | numerals.SLOTS
 #: Wordings by outcome.
-TEMPLATES: dict[str, list[str]] = _MADE_OF["templates"]
-#: Words that sound alike: without a sentence around them nobody can tell which one was said.
-HOMOPHONES: frozenset[str] = frozenset(word for alike in _MADE_OF["homophones"] for word in alike)
+TEMPLATES: dict[str, list[str]] = {
+    path.stem: yaml.safe_load(path.read_text("utf-8"))
+    for path in sorted(_FOLDER.glob("*.yaml"))
+    if path.stem != "slots"
+}
+#: What the sample calls in `examples/` say: templates that can make these stay in the training, whatever their hash.
+SAMPLES = (
+    "bonjour vous êtes bien sur la messagerie de votre correspondant",
+    "laissez un message après le bip",
+    "votre correspondant est injoignable pour le moment veuillez rappeler ultérieurement",
+    "bonjour madame je suis le technicien",
+    "je vous appelle pour l'installation de votre ligne",
+    "non merci je refuse l'installation",
+    "je ne veux plus de la ligne",
+    "vous confirmez que vous ne voulez plus de la ligne",
+    "annulez la commande s'il vous plaît",
+    "d'accord madame je note votre refus bonne journée",
+    "allô",
+    "bonjour monsieur c'est le technicien",
+    "je veux annuler la commande",
+    "j'ai changé d'opérateur",
+    "d'accord monsieur je note l'annulation",
+    "au revoir",
+    "vous êtes disponible aujourd'hui",
+    "je ne suis pas disponible aujourd'hui",
+    "rappelez-moi demain matin",
+    "très bien madame je vous rappelle demain matin bonne journée",
+)
+
+#: How many of the random words are such as sound like others, with words before them that settle the spelling.
+AGREED_SHARE = 0.25
+_BEFORE = {
+    "er": ("il faut", "je dois", "vous pouvez", "je vais", "on peut", "on va", "je voudrais", "vous allez", "pour"),
+    "ez": ("vous", "si vous", "est-ce que vous", "quand vous"),
+    "é": ("j'ai", "vous avez", "on a", "il a", "nous avons", "je n'ai pas", "elle a"),
+    "one": ("votre", "notre", "chaque"),
+    "many": ("les", "des", "ces", "vos", "mes"),
+}
 
 _CHOICE = re.compile(r"\[([^\[\]]*)\]")
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -36,16 +78,28 @@ def label(spoken: str) -> str:
 
 
 def domain_sentence(rng: random.Random, *, held_out: bool) -> str:
-    """One sentence (with its commas) from the training templates, or from those that are never trained on."""
-    outcome = rng.choice(list(TEMPLATES))
-    templates = [t for i, t in enumerate(TEMPLATES[outcome]) if _is_held_out(i) == held_out]
-    return _expand(rng.choice(templates), rng)
+    """One sentence (with its commas) from the training templates, or from those that are never trained on.
+
+    An outcome is drawn by the square root of its number of templates: the small ones are heard often enough.
+    """
+    templates = _parts()[held_out]
+    outcome = rng.choices(list(templates), [len(some) ** 0.5 for some in templates.values()])[0]
+    return _expand(rng.choice(templates[outcome]), rng)
 
 
-def random_words(rng: random.Random) -> str:
-    """Two to eight words of the vocabulary in no order at all; none that sounds like another one."""
-    words = [word for word in vocabulary() if word not in HOMOPHONES]
-    return " ".join(rng.choice(words) for _ in range(rng.randint(2, 8)))
+def random_words(rng: random.Random, *, agreed: bool = True) -> str:
+    """Two to eight words of the vocabulary in no order at all; of those that sound alike, only some in agreement.
+
+    With `agreed`, words that sound like others come in too, where two words before them settle the spelling.
+    """
+    chosen = []
+    for _ in range(rng.randint(2, 8)):
+        if agreed and rng.random() < AGREED_SHARE:
+            kind, word = rng.choice(agreed_phrases())
+            chosen += [rng.choice(_BEFORE[kind]), word]
+        else:
+            chosen.append(rng.choice(distinct_words()))
+    return " ".join(chosen)
 
 
 def fragments(rng: random.Random) -> str:
@@ -62,14 +116,83 @@ def fragments(rng: random.Random) -> str:
 @cache
 def vocabulary() -> tuple[str, ...]:
     """Every word that a sentence can hold, sorted."""
+    return _words(template for templates in TEMPLATES.values() for template in templates)
+
+
+@cache
+def trained_vocabulary() -> frozenset[str]:
+    """Every word that the sentences of trained templates can hold."""
+    return frozenset(_words(template for templates in _parts()[False].values() for template in templates))
+
+
+@cache
+def distinct_words() -> tuple[str, ...]:
+    """The words of the vocabulary that sound like no other one: without a sentence, nobody could tell those apart."""
+    return tuple(sorted(words[0] for words in alike() if len(words) == 1))
+
+
+@cache
+def alike() -> tuple[tuple[str, ...], ...]:
+    """The vocabulary in groups of words that sound the same."""
+    groups = defaultdict(list)
+    for word, sound in zip(vocabulary(), sounds(vocabulary()), strict=True):
+        groups[sound].append(word)
+    return tuple(map(tuple, groups.values()))
+
+
+@cache
+def agreed_phrases() -> tuple[tuple[str, str], ...]:
+    """Words that sound like another form of the same word, each with the kind of words that may go before it."""
+    found = []
+    for group in alike():
+        for word in group:
+            stem = word[:-2] if word.endswith(("er", "ez")) else word[:-1] if word.endswith("é") else ""
+            if stem and len({f"{stem}er", f"{stem}ez", f"{stem}é"} & set(group)) > 1:
+                kind = word[len(stem) :]
+                if kind == "er" or "'" not in word:
+                    found.append((kind, word))
+        if len(group) == 2 and group[1] == f"{group[0]}s" and "'" not in group[0]:
+            found += [("one", group[0]), ("many", group[1])]
+    return tuple(found)
+
+
+def sounds(texts: tuple[str, ...]) -> list[str]:
+    """The phonemes that espeak-ng's French voice says for each text, without stress."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt") as file:
+        # An empty line ends a sentence, so that no word is bound to the next one.
+        file.write("\n\n".join(texts))
+        file.flush()
+        said = subprocess.run(["espeak-ng", "-q", "-x", "-v", "fr", "-f", file.name], capture_output=True, check=True)
+    heard = [line.strip() for line in said.stdout.decode().splitlines() if line.strip()]
+    if len(heard) != len(texts):
+        raise ValueError(f"espeak-ng said {len(heard)} texts of {len(texts)}")
+    return [re.sub(r"[',%=|]", "", line) for line in heard]
+
+
+@cache
+def is_held_out(template: str) -> bool:
+    """Whether a template is kept for the test set: its hash says so, unless a sample call is made of it."""
+    if int(hashlib.sha256(template.encode()).hexdigest(), 16) % HELD_OUT_EVERY:
+        return False
+    rng = random.Random(template)
+    texts = [f" {label(_expand(template, rng))} " for _ in range(200)]
+    return not any(f" {sample} " in text or text in f" {sample} " for text in texts for sample in SAMPLES)
+
+
+@cache
+def _parts() -> dict[bool, dict[str, list[str]]]:
+    parts: dict[bool, dict[str, list[str]]] = {False: {}, True: {}}
+    for outcome, templates in TEMPLATES.items():
+        for template in templates:
+            parts[is_held_out(template)].setdefault(outcome, []).append(template)
+    return parts
+
+
+def _words(templates: Iterable[str]) -> tuple[str, ...]:
     fillings = " ".join(part for parts in SLOTS.values() for part in parts)
-    texts = " ".join(template for templates in TEMPLATES.values() for template in templates)
+    texts = " ".join(templates)
     plain = re.sub(r"[\[\]|]", " ", _SLOT.sub(" ", f"{texts} {fillings}"))
     return tuple(sorted(set(label(plain).split())))
-
-
-def _is_held_out(index: int) -> bool:
-    return index % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
 
 
 def _expand(template: str, rng: random.Random) -> str:
