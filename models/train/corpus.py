@@ -187,7 +187,8 @@ def shard_path(folder: Path, start: int) -> Path:
 def _shard(folder: Path, count: int, start: int) -> Path:
     import torch
 
-    from services.asr import frontend
+    from services.asr.audio import resample
+    from services.asr.ctc import logmel
 
     torch.set_num_threads(1)
     features: list[NDArray[np.float16]] = []
@@ -196,7 +197,7 @@ def _shard(folder: Path, count: int, start: int) -> Path:
         # Every third segment is short sentences of words without order: sounds, rather than phrases.
         share, turns = (0.85, 2) if index % 3 == 0 else (0.2, 7)
         piece = segment(f"train-{index}", random_share=share, most_turns=turns)
-        heard = frontend.log_mel(frontend.resample(piece.samples, piece.rate_hz))
+        heard = logmel.log_mel(resample(piece.samples, piece.rate_hz))
         features.append(heard.numpy().astype(np.float16))
         pieces.append(piece)
     path = shard_path(folder, start)

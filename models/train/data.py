@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from services.asr import frontend
+from services.asr.audio import resample
+from services.asr.ctc import logmel
 
 #: espeak-ng's French phonemes, and some foreign ones that it says in names and borrowed words.
 PHONEMES = (
@@ -40,7 +41,7 @@ class Example:
     @property
     def positions(self) -> int:
         """Length in the model's positions of 20 ms."""
-        return math.ceil(len(self.features) / frontend.STRIDE)
+        return math.ceil(len(self.features) / logmel.STRIDE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def monitor_set(count: int) -> list[Example]:
     examples = []
     for index in range(count):
         piece = corpus.segment(f"monitor-{index}", held_out_sentences=True, held_out_voices=True, random_share=0.0)
-        heard = frontend.log_mel(frontend.resample(piece.samples, piece.rate_hz))
+        heard = logmel.log_mel(resample(piece.samples, piece.rate_hz))
         examples.append(Example(heard.numpy().astype(np.float16), piece.text, [], []))
     return examples
 
@@ -101,16 +102,16 @@ def batches(
 def batch(examples: Sequence[Example], rng: random.Random | None) -> Batch:
     """Pads and joins; with `rng` some of what is heard is masked (SpecAugment)."""
     # The engine's mask is that of a position's second frame: an odd last one is left out.
-    lengths = [len(e.features) // frontend.STRIDE for e in examples]
+    lengths = [len(e.features) // logmel.STRIDE for e in examples]
     longest = max(lengths)
-    features = torch.zeros(len(examples), longest * frontend.STRIDE, frontend.MELS)
+    features = torch.zeros(len(examples), longest * logmel.STRIDE, logmel.MELS)
     for row, example in enumerate(examples):
-        frames = lengths[row] * frontend.STRIDE
+        frames = lengths[row] * logmel.STRIDE
         one = features[row, :frames]
         one.copy_(torch.from_numpy(np.array(example.features[:frames])))
         if rng is not None:
             _mask(one, rng)
-    joined: Any = frontend.STRIDE * frontend.MELS
+    joined: Any = logmel.STRIDE * logmel.MELS
     return Batch(
         features.reshape(len(examples), longest, joined),
         torch.tensor(lengths),
@@ -124,7 +125,7 @@ def batch(examples: Sequence[Example], rng: random.Random | None) -> Batch:
 def _mask(features: Tensor, rng: random.Random) -> None:
     """SpecAugment in place on [frames, 80]: at most two mel bands and a few short spans are set to the mean."""
     for _ in range(rng.randint(0, 2)):
-        low, width = rng.randrange(frontend.MELS), rng.randint(1, 12)
+        low, width = rng.randrange(logmel.MELS), rng.randint(1, 12)
         features[:, low : low + width] = 0
     for _ in range(int(len(features) / 120 * rng.uniform(0, 1.0))):
         begin = rng.randrange(len(features))

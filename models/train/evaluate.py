@@ -19,7 +19,7 @@ import corpus
 import sentences
 from scoring import word_errors
 
-from services.asr.engine import Segment, load_engine
+from services.asr.engine import EngineOptions, Segment, load_engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ def measured(model: str, count: int, cell: tuple[str, str]) -> tuple[Score, Sequ
     """One cell of the table, and what was said and heard where they differ."""
     codec, name = cell
     pieces = [_piece(codec, SETS[name], index) for index in range(count)]
-    engine = load_engine("ctc", model, "cpu")
+    engine = load_engine("ctc", EngineOptions(model, "cpu"))
     heard = [said.text for said in engine.transcribe([Segment(p.samples, p.rate_hz) for p in pieces])]
     trained = sentences.trained_vocabulary()
     score = Score()

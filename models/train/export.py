@@ -11,7 +11,8 @@ from network import config
 from train import state_path
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertForCTC, Wav2Vec2CTCTokenizer
 
-from services.asr import frontend
+from services.asr.audio import RATE_HZ
+from services.asr.ctc import logmel
 
 
 def export(work: Path, folder: Path) -> None:
@@ -26,10 +27,10 @@ def export(work: Path, folder: Path) -> None:
     vocabulary.write_text(json.dumps({token: i for i, token in enumerate(tokens)}, ensure_ascii=False), "utf-8")
     Wav2Vec2CTCTokenizer(vocabulary, bos_token=None, eos_token=None).save_pretrained(folder)
     SeamlessM4TFeatureExtractor(
-        feature_size=frontend.MELS,
-        num_mel_bins=frontend.MELS,
-        sampling_rate=frontend.RATE_HZ,
-        stride=frontend.STRIDE,
+        feature_size=logmel.MELS,
+        num_mel_bins=logmel.MELS,
+        sampling_rate=RATE_HZ,
+        stride=logmel.STRIDE,
         padding_value=0.0,
     ).save_pretrained(folder)
 

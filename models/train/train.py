@@ -25,7 +25,7 @@ from scoring import word_errors
 from torch import Tensor, distributed, nn
 from torch.nn import functional
 
-from services.asr import frontend
+from services.asr.ctc import logmel
 
 SEED = 20_261
 MINUTES = 75.0
@@ -123,7 +123,7 @@ def train(work: Path, minutes: float, monitored: int) -> None:
     if path.exists():
         progress = _take_up(path, trainee, optimiser)
     if rank == 0:
-        hours = sum(e.positions for e in examples) * frontend.POSITION_MS / 3_600_000
+        hours = sum(e.positions for e in examples) * logmel.POSITION_MS / 3_600_000
         parameters = sum(p.numel() for p in trainee.model.parameters())
         sample = data.batch(examples[:4], None)
         difference = trainee.check(sample.features, sample.lengths)
@@ -143,7 +143,7 @@ def train(work: Path, minutes: float, monitored: int) -> None:
             loss, phoneme_loss = losses(trainee, batch)
             trainee.zero_grad()
             (loss + PHONEME_WEIGHT * phoneme_loss).backward()
-            heard_s = float(batch.lengths.sum()) * frontend.POSITION_MS / 1000
+            heard_s = float(batch.lengths.sum()) * logmel.POSITION_MS / 1000
             means = _share_gradients(
                 trainee, (loss.item(), phoneme_loss.item(), heard_s, time.process_time() - begun - progress.spent_s)
             )
