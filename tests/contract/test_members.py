@@ -302,6 +302,7 @@ def test_several_processes_handle_each_record_once_though_one_is_killed(log_fact
         assert other.wait(20) == 0
     assert sorted(map(int, values(log))) == list(range(200))
     member = log.join(reads())
+    settle({member: {0, 1}})
     assert nothing_comes(member)
     assert counted(member, 0) + counted(member, 1) == 200
     for partition in (0, 1):
