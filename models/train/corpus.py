@@ -58,7 +58,7 @@ RINGBACK_SHARE = 0.15
 NOISE_SHARE = 0.65
 LONGEST_S = 15.0
 #: Segments to train on, and how many one shard holds.
-COUNT = 33_000
+COUNT = 32_000
 SHARD = 1_000
 
 #: Stress marks, liaison bars and the like in espeak-ng's phonemes.

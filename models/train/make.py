@@ -41,7 +41,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--work", type=Path, default=HERE / "work", help="keeps the corpus (4 GB) and the state")
     parser.add_argument("--folder", type=Path, default=HERE.parent / "demo", help="where the checkpoint goes")
-    parser.add_argument("--segments", type=int, default=33_000, help="of speech, seven seconds each")
+    parser.add_argument("--segments", type=int, default=32_000, help="of speech, seven seconds each")
     parser.add_argument("--minutes", type=float, default=75.0, help="of training: processor time of each process")
     parser.add_argument("--count", type=int, default=100, help="test segments for every codec and set")
     arguments = parser.parse_args()

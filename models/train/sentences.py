@@ -18,15 +18,48 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-import numerals
 import yaml
 
 #: One template in so many is never trained on, by a hash of its text.
 HELD_OUT_EVERY = 12
 
 _FOLDER = Path(__file__).parent / "sentences"
+_UNITS = (
+    *("zéro", "un", "deux", "trois", "quatre", "cinq", "six", "sept", "huit", "neuf", "dix", "onze", "douze", "treize"),
+    *("quatorze", "quinze", "seize", "dix-sept", "dix-huit", "dix-neuf"),
+)
+_TENS = {20: "vingt", 30: "trente", 40: "quarante", 50: "cinquante", 60: "soixante", 80: "quatre-vingt"}
+
+
+def in_words(number: int) -> str:
+    """0 to 100 in words: 21 is "vingt et un", 71 "soixante et onze", 80 "quatre-vingts", 91 "quatre-vingt-onze"."""
+    if number == 100:
+        return "cent"
+    if number < 20:
+        return _UNITS[number]
+    ten = max(t for t in _TENS if t <= number)
+    rest = number - ten
+    if rest == 0:
+        return "quatre-vingts" if ten == 80 else _TENS[ten]
+    joint = " et " if rest in (1, 11) and ten < 80 else "-"
+    return f"{_TENS[ten]}{joint}{_UNITS[rest]}"
+
+
+def _fillings() -> dict[str, list[str]]:
+    written: dict[str, list[str]] = yaml.safe_load((_FOLDER / "slots.yaml").read_text("utf-8"))
+    several = [*range(2, 21), *range(2, 13), *range(21, 101)]
+    return written | {
+        "nombre": [in_words(n) for n in range(1, 101)],
+        # Two or more of something: nothing that ends in "un", whose gender the thing would decide.
+        "plusieurs": [in_words(n) for n in several if n % 10 != 1 or n == 11],
+        # As telephone numbers are told.
+        "deux_chiffres": [f"zéro {_UNITS[n]}" if n < 10 else in_words(n) for n in range(100)],
+        "quantième": ["premier", *(in_words(n) for n in range(2, 32))],
+    }
+
+
 #: Fillings by slot.
-SLOTS: dict[str, list[str]] = yaml.safe_load((_FOLDER / "slots.yaml").read_text("utf-8")) | numerals.SLOTS
+SLOTS = _fillings()
 #: Wordings by outcome.
 TEMPLATES: dict[str, list[str]] = {
     path.stem: yaml.safe_load(path.read_text("utf-8"))
