@@ -38,7 +38,7 @@ _PEAK_TFLOPS = 790.0
 _POSITION_MS = 20
 
 
-def main(count: int, layers: int, device: str, price: float, profile: Path | None) -> None:
+def main(count: int, layers: int, shape_count: int, device: str, price: float, profile: Path | None) -> None:
     """Prints every table; `price` is of an hour of the machine, in whatever currency."""
     demo = resource("models/demo")
     machine = _machine(device)
@@ -48,7 +48,7 @@ def main(count: int, layers: int, device: str, price: float, profile: Path | Non
             show(_parts(demo, waves[:256], machine))
             _compare(demo, waves, device, price, f"demo model, {_of(waves)}; {machine}")
         big = production_shape(Path(folder) / "big", demo, layers)
-        some = _waves(made.varied(64) if device == "cpu" else made.full(512))
+        some = _waves(made.varied(shape_count) if device == "cpu" else made.full(512))
         _compare(
             big, some, device, price, f"{layers} random layers of W2V-BERT 2.0's shape, {_of(some)}; {machine}", layers
         )
@@ -57,6 +57,7 @@ def main(count: int, layers: int, device: str, price: float, profile: Path | Non
 
 
 def _compare(folder: Path, waves: Waves, device: str, price: float, caption: str, layers: int = 0) -> None:
+    torch.set_num_threads(os.cpu_count() or 1)  # our engine, where it ran before, has taken one thread for each batch
     seconds = _seconds(waves)
     half: Precision = "float32" if device == "cpu" else "float16"
     say("transformers, one segment at a time in float32: the reference for texts")
@@ -218,10 +219,18 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--segments", type=int, default=1000, help="for the demo model (CPU only)")
     parser.add_argument("--layers", type=int, default=2, help="of the production shape; all of it has 24")
+    parser.add_argument("--shape-segments", type=int, default=64, help="for the production shape (CPU only)")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
     parser.add_argument(
         "--price", type=float, default=0.0, help="of an hour of this machine: what 1,000 hours of audio cost"
     )
     parser.add_argument("--profile", type=Path, help="write a Chrome trace of our side here, and print its table")
     arguments = parser.parse_args()
-    main(arguments.segments, arguments.layers, arguments.device, arguments.price, arguments.profile)
+    main(
+        arguments.segments,
+        arguments.layers,
+        arguments.shape_segments,
+        arguments.device,
+        arguments.price,
+        arguments.profile,
+    )
