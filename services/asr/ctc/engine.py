@@ -38,8 +38,8 @@ _log = structlog.get_logger()
 BATCH_S: Final = {"cpu": 120.0, "cuda": 800.0}
 #: Threads that resample for a GPU, beside the one that feeds it.
 _HEARING_THREADS: Final = 8
-
-
+#: Kinds of device with a compiler and kernels of their own (`acceleration.py`).
+ACCELERATED: Final = ("cuda",)
 #: What the guard's threshold is measured on at the start: seconds of noise that swells and fades.
 _CALIBRATION_S: Final = 5.0
 #: Rows of each segment when acceleration is tried: some 20 s.
@@ -97,6 +97,8 @@ class CtcEngine:
         self._in_flight = threads_of(device)
         threads = self._in_flight if device.type == "cpu" else _HEARING_THREADS
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="asr")
+        self._exact: Network | None = None
+        self._threshold = guard.Threshold(0.0)
         batch_s = batch_s or BATCH_S.get(device.type, BATCH_S["cuda"])
         for wider in _WIDER[_WIDER.index(dtype) :]:
             self._network = network_of(checkpoint, device, wider)
@@ -109,7 +111,6 @@ class CtcEngine:
             _log.warning("overflow: the next wider precision is taken", precision=str(wider))
         least = guard.THRESHOLDS[wider] if threshold is None or wider is torch.float32 else threshold
         self._threshold = guard.Threshold(least)
-        self._exact: Network | None = None
         self._exact_budget = batching.Budget(most, alike=self._network.alike)
         if least:
             self._exact = network_of(checkpoint, device, torch.float32)
@@ -208,7 +209,7 @@ class CtcEngine:
     def _accelerate(self) -> None:
         """Puts a GPU to its best use, with smaller batches where its memory is small."""
         network, budget = self._network, self._budget
-        while self._device.type == "cuda" and isinstance(network, PackedNetwork):
+        while self._device.type in ACCELERATED and isinstance(network, PackedNetwork):
             try:
                 accelerate(network, budget.full, self._try)
             except torch.OutOfMemoryError:

@@ -124,8 +124,7 @@ class Decoder:
         Args:
             waves: 16 kHz samples, each no longer than `Checkpoint.window`.
         """
-        # TF32 would round the first convolutions to 10 bits where float32 was asked for.
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        with torch.inference_mode():
             heard = self._heard(waves)
             languages = self._languages(heard)
             starts = torch.tensor([self._start(language) for language in languages], device=self._device)

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from services.asr.ctc import guard, logmel
+from services.asr.ctc import acceleration, guard, logmel
+from services.asr.ctc import engine as module
 from services.asr.ctc.checkpoint import open_checkpoint
 from services.asr.ctc.engine import CtcEngine, load
+from services.asr.ctc.networks import PackedNetwork
 from services.asr.engine import EngineError, EngineOptions, Segment, SegmentError, Transcription, load_engine
 from services.asr.metrics import HALVINGS, RERUNS
 from tests.unit.asr.ctc.models import in_positions, reference, segments, w2v_bert
@@ -164,15 +166,52 @@ def test_a_checkpoint_that_overflows_in_half_precision_runs_in_the_next_wider_on
     checkpoint = open_checkpoint(EngineOptions(str(folder), "cpu"))
     with torch.no_grad():
         checkpoint.model.wav2vec2_bert.encoder.layers[0].ffn1.intermediate_dense.weight.mul_(1e6)
-    opened.append(CtcEngine(checkpoint, torch.device("cpu"), torch.float16, threshold=0.0))
+    opened.append(CtcEngine(checkpoint, torch.device("cpu"), torch.float16))
     exact = open_checkpoint(EngineOptions(str(folder), "cpu"))
     with torch.no_grad():
         exact.model.wav2vec2_bert.encoder.layers[0].ffn1.intermediate_dense.weight.mul_(1e6)
     opened.append(CtcEngine(exact, torch.device("cpu")))
-    (heard,), (expected,) = (one.transcribe(segments([20_000])) for one in opened)
-    assert heard.text
-    assert all(0 <= word.confidence <= 1 for word in heard.words)
-    assert expected.text
+    overflowing, plain = opened
+    assert isinstance(overflowing._network, PackedNetwork)
+    assert overflowing._network._dtype is torch.bfloat16
+    spoken = segments([20_000, 9_999])
+    heard = overflowing.transcribe(spoken)
+    assert texts(heard) == texts(plain.transcribe(spoken))
+    assert all(0 <= word.confidence <= 1 for one in heard for word in one.words)
+
+
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*is deprecated:DeprecationWarning")  # what torch's compiler imports
+def test_an_engine_on_a_device_with_acceleration_starts_with_it_and_says_the_same(
+    folder: Path, engine: CtcEngine, opened: list[CtcEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ACCELERATED", ("cpu",))
+    monkeypatch.setattr(acceleration, "_compiler", lambda encoder, **_: encoder)
+    monkeypatch.setattr(acceleration, "LEAST_ROWS", 256)
+    opened.append(load(EngineOptions(str(folder), "cpu", batch_s=8.0)))
+    network = opened[-1]._network
+    assert isinstance(network, PackedNetwork)
+    assert network.buckets == (256, 512)
+    spoken = segments(LENGTHS)
+    assert texts(opened[-1].transcribe(spoken)) == texts(engine.transcribe(spoken))
+
+
+def test_a_device_short_of_memory_at_the_start_gets_smaller_batches(
+    folder: Path, opened: list[CtcEngine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = list[int]()
+
+    def small(_network: object, most: int, _try_it: object) -> str:
+        tried.append(most)
+        if most > 10_000:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return "graphs"
+
+    monkeypatch.setattr(module, "ACCELERATED", ("cpu",))
+    monkeypatch.setattr(module, "accelerate", small)
+    opened.append(load(EngineOptions(str(folder), "cpu", batch_s=800.0)))
+    assert tried == [40_000, 20_000, 10_000]
+    assert opened[-1]._budget.most == 10_000
 
 
 class SmallDevice:
