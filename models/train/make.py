@@ -1,6 +1,6 @@
 """Makes the demonstration model from nothing but text and espeak-ng: corpus, training, export, table of word errors.
 
-One command, under two hours on two idle cores. It may be stopped and started again: what is done already is kept, and
+One command, some 100 minutes on two idle cores by what its steps took. It may be stopped and started again: what is done already is kept, and
 the training goes on where it was saved last. `--folder` decides where the model goes, models/demo if it is not given.
 """
 
