@@ -1,7 +1,8 @@
 """Makes the demonstration model from nothing but text and espeak-ng: corpus, training, export, table of word errors.
 
-One command, some 100 minutes on two idle cores by what its steps took. It may be stopped and started again: what is done already is kept, and
-the training goes on where it was saved last. `--folder` decides where the model goes, models/demo if it is not given.
+One command, some 100 minutes on two idle cores by what its steps took. It may be stopped and started again: what was
+done is kept, and the training goes on where it was saved last. `--folder` decides where the model goes, models/demo
+if it is not given.
 """
 
 from __future__ import annotations
