@@ -34,7 +34,8 @@ class Process:
         with log.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "ringtrue", "service", *names],
-                env={**environment, "RINGTRUE_METRICS_PORT": str(port)},
+                # Where a library kills the process, its log says in which call.
+                env={**environment, "RINGTRUE_METRICS_PORT": str(port), "PYTHONFAULTHANDLER": "1"},
                 stdin=subprocess.DEVNULL,
                 stderr=output,
             )
