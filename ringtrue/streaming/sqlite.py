@@ -35,8 +35,8 @@ def connect(path: Path, *, any_thread: bool = False, durable: bool = True) -> sq
 def _use_wal(connection: sqlite3.Connection) -> None:
     """Turns to a write-ahead log, in which the file stays from then on.
 
-    While one connection turns a new file over, SQLite refuses another one at once, whatever its time-out: its busy handler
-    is not asked where waiting could be for ever (https://sqlite.org/c3ref/busy_handler.html).
+    While one connection turns a new file over, SQLite refuses another one at once, whatever its time-out: its busy
+    handler is not asked where waiting could be for ever (https://sqlite.org/c3ref/busy_handler.html).
     """
     deadline = time.monotonic() + _BUSY_TIMEOUT_S
     while True:

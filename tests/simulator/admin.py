@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from confluent_kafka import (
-    OFFSET_INVALID,
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -17,7 +15,6 @@ from confluent_kafka import (
 from confluent_kafka.admin import ConfigEntry, ConfigResource, ListOffsetsResultInfo, NewTopic, OffsetSpec
 
 from tests.simulator.calls import Client, call
-from tests.simulator.consumer import told_position
 
 if TYPE_CHECKING:
     from tests.simulator.world import World
@@ -31,17 +28,6 @@ class Described:
 
     name: str
     topic_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Unstable:
-    """A position on which a transaction is pending; a `TopicPartition` cannot be given its error from Python."""
-
-    topic: str
-    partition: int
-    offset: int = OFFSET_INVALID
-    metadata: str | None = None
-    error: KafkaError = field(default_factory=lambda: KafkaError(KafkaError.UNSTABLE_OFFSET_COMMIT))
 
 
 class SimAdmin(Client):
@@ -126,30 +112,6 @@ class SimAdmin(Client):
                 else:
                     end = found.stable if stable else found.end
                     answers[part] = _answered(ListOffsetsResultInfo(end, -1, 0))
-        return answers
-
-    @call
-    def list_consumer_group_offsets(
-        self,
-        list_consumer_group_offsets_request: Sequence[ConsumerGroupTopicPartitions],
-        require_stable: bool = False,
-        request_timeout: float = -1,
-    ) -> dict[str, "Future[ConsumerGroupTopicPartitions]"]:
-        """Committed positions of a group, as they are now unless told to wait for pending ones."""
-        answers = dict[str, Future[ConsumerGroupTopicPartitions]]()
-        with self._schedule.held():
-            for request in list_consumer_group_offsets_request:
-                group = self._world.group(request.group_id)
-                wanted = request.topic_partitions
-                places = list(group.positions) if wanted is None else [(one.topic, one.partition) for one in wanted]
-                parts = [
-                    Unstable(*place)
-                    if require_stable and not group.positions.is_stable([place])
-                    else told_position(place, group.positions.get(place))
-                    for place in places
-                ]
-                told = ConsumerGroupTopicPartitions(request.group_id, cast(list[TopicPartition], parts))
-                answers[request.group_id] = _answered(told)
         return answers
 
 

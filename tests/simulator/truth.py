@@ -7,7 +7,6 @@ from contextlib import suppress
 import pytest
 from confluent_kafka import (
     Consumer,
-    ConsumerGroupTopicPartitions,
     KafkaError,
     KafkaException,
     Message,
@@ -77,10 +76,6 @@ class Cluster:
         consumer.subscribe([topic])
         self.until(lambda: (consumer.poll(0.05), consumer.assignment())[1] != [])
         return consumer
-
-    def positions(self, group: str) -> ConsumerGroupTopicPartitions:
-        """Whose positions to ask for."""
-        return ConsumerGroupTopicPartitions(self._prefix + group)
 
     def until(self, condition: Callable[[], bool]) -> None:
         """Waits until it holds."""

@@ -18,6 +18,9 @@ from ringtrue.streaming.topics import (
     state_of,
 )
 
+#: They look how much audio asr has before it: ingest to pause, asr to tell it.
+_LOOK_AT_AUDIO = ("ingest", "asr")
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Acl:
@@ -57,8 +60,9 @@ def _needed(service: str, prefix: str) -> Iterator[Acl]:
             topics |= {(state_of(worker).name, "Read"), (state_of(worker).name, "Write")}
     topics.add((dead_letters(service).name, "Write"))
     if service == "ingest":
-        # It lists the source, and it looks how much audio asr has before it.
+        # It lists the source.
         yield Acl("transactional-id", f"{prefix}append-", True, "Write")
+    if service in _LOOK_AT_AUDIO:
         yield Acl("group", f"{prefix}asr", False, "Describe")
         yield Acl("group", f"{prefix}onlooker", False, "Read")
         topics.add((SEGMENTS_AUDIO.name, "Read"))

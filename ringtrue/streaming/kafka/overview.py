@@ -7,14 +7,7 @@ but it is 0 exactly when nothing is left: where the offsets leave it open, the r
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from confluent_kafka import (
-    Consumer,
-    ConsumerGroupTopicPartitions,
-    KafkaError,
-    KafkaException,
-    Message,
-    TopicPartition,
-)
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from ringtrue.streaming.kafka.cluster import Cluster, Place
 from ringtrue.streaming.kafka.config import onlooker
@@ -38,14 +31,17 @@ class Overview:
         self._cluster = cluster
         self._lock = threading.Lock()
         self._peeking: Consumer | None = None
+        self._asking = dict[str, Consumer]()  # by the group whose positions it is asked for
         self._empty = dict[Place, tuple[int, int]]()  # no record lies in [from, to)
 
     def close(self) -> None:
         """Ends the connections."""
         with self._lock:
-            if self._peeking is not None:
-                self._peeking.close()
-                self._peeking = None
+            for consumer in (self._peeking, *self._asking.values()):
+                if consumer is not None:
+                    consumer.close()
+            self._peeking = None
+            self._asking.clear()
 
     def browse(self, topic: str) -> Iterator[Message]:
         """Every record that the topic holds, partition by partition; waits for what is not decided yet."""
@@ -72,7 +68,7 @@ class Overview:
         """
         topics = {topic for read in groups.values() for topic in read}
         firsts = self._cluster.offsets(self._places(topics), "start")
-        positions = {group: self._positions(group) for group in groups}
+        positions = {group: self._positions(group, read) for group, read in groups.items()}
         ends = self.ends(topics)
         left = dict[tuple[str, str, int], tuple[int, int]]()
         for group, read in groups.items():
@@ -114,8 +110,8 @@ class Overview:
         begin, until = self._empty.get(place, (0, 0))
         return begin <= start and end <= until
 
-    def _consumer(self) -> Consumer:
-        return self._cluster.clients.consumer(onlooker(self._cluster.settings, f"{self._cluster.prefix}onlooker"))
+    def _consumer(self, group: str = "onlooker") -> Consumer:
+        return self._cluster.clients.consumer(onlooker(self._cluster.settings, f"{self._cluster.prefix}{group}"))
 
     def _read(
         self,
@@ -155,26 +151,31 @@ class Overview:
                 elif not (error.retriable() or error.code() in PASSING):
                     raise sorted_error(error, f"reading {message.topic()}", settings)
 
-    def _positions(self, group: str) -> dict[Place, int]:
-        name = f"{self._cluster.prefix}{group}"
+    def _positions(self, group: str, topics: Sequence[str]) -> dict[Place, int]:
+        """Where a group stands, once what is pending is decided.
 
-        def ask() -> ConsumerGroupTopicPartitions:
-            asked = self._cluster.admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(name)], require_stable=True, request_timeout=_CALL_S
-            )
-            result: ConsumerGroupTopicPartitions = asked[name].result()
-            for part in result.topic_partitions or ():
+        Asked by a consumer that names the group without joining it. The admin client's own call must not be used: when
+        a broker answers that it is not, or not yet, the group's coordinator, librdkafka (2.16) kills the process, for a
+        client without a group is told to look for it (confluent-kafka-javascript #374).
+        """
+        asked = [TopicPartition(f"{self._cluster.prefix}{topic}", number) for topic, number in self._places(topics)]
+        with self._lock:
+            if group not in self._asking:
+                self._asking[group] = self._consumer(group)
+            consumer = self._asking[group]
+
+        def ask() -> list[TopicPartition]:
+            found = consumer.committed(asked, _CALL_S)
+            for part in found:
                 if part.error is not None:
                     raise KafkaException(part.error)
-            return result
+            return found
 
         try:
-            found = self._cluster.again(ask).topic_partitions or []
+            found = self._cluster.again(ask)
         except KafkaException as exception:
-            error = error_of(exception)
-            if error.code() == KafkaError.GROUP_ID_NOT_FOUND:
-                return {}
-            raise sorted_error(error, f"asking for the positions of {name}", self._cluster.settings) from exception
+            doing = f"asking for the positions of {self._cluster.prefix}{group}"
+            raise sorted_error(error_of(exception), doing, self._cluster.settings) from exception
         return {
             (part.topic.removeprefix(self._cluster.prefix), part.partition): part.offset
             for part in found

@@ -6,9 +6,11 @@ from ringtrue.streaming.kafka.acls import Acl, acls
 from ringtrue.streaming.topics import READ_BY, SERVICES, STATEFUL, TOPICS, WRITTEN_BY, service_of
 
 
-def test_asr_reads_audio_and_writes_parts_and_dead_letters_and_no_more() -> None:
+def test_asr_reads_audio_and_its_backlog_and_writes_parts_and_dead_letters_and_no_more() -> None:
     assert acls("asr", "site1.") == [
+        Acl("group", "site1.asr", False, "Describe"),
         Acl("group", "site1.asr", True, "Read"),
+        Acl("group", "site1.onlooker", False, "Read"),
         Acl("topic", "site1.asr.dead-letters", False, "Write"),
         Acl("topic", "site1.segments.audio", False, "Read"),
         Acl("topic", "site1.segments.transcribed", False, "Write"),
