@@ -159,13 +159,14 @@ def _normalised(features: NDArray[np.float32]) -> torch.Tensor:
     """The reference's log-mel values, normalised in float64, two frames side by side."""
     exact = torch.from_numpy(features).double()
     variance, mean = torch.var_mean(exact, dim=0, correction=1)
-    return logmel.stacked((exact - mean) / (variance + 1e-7).sqrt(), 0.0)
+    return logmel.Stack().stacked((exact - mean) / (variance + 1e-7).sqrt())
 
 
 def _apart(ours: torch.Tensor, theirs: torch.Tensor) -> float:
     """The greatest difference over the whole positions of features [frames, 80] and [positions, 160]."""
-    whole = len(ours) // logmel.STRIDE
-    return float((logmel.stacked(ours, 0.0)[:whole] - theirs[:whole]).abs().max())
+    stack = logmel.Stack()
+    whole = stack.kept(len(ours))
+    return float((stack.stacked(ours)[:whole] - theirs[:whole]).abs().max())
 
 
 def _profile(folder: Path, waves: Waves, device: str, path: Path) -> None:

@@ -38,9 +38,10 @@ ARCHITECTURES: Mapping[str, Any] = {
     "wav2vec2-conformer": Wav2Vec2ConformerForCTC,
 }
 #: What preprocessor_config.json must say: for models that hear features, and for those that hear samples.
-_FEATURES = {"num_mel_bins": logmel.MELS, "stride": logmel.STRIDE, "sampling_rate": RATE_HZ}
+_FEATURES = {"num_mel_bins": logmel.MELS, "sampling_rate": RATE_HZ}
 _SAMPLES = {"feature_size": 1, "sampling_rate": RATE_HZ}
 _VARIANCE_FLOOR = 1e-7
+_WIDTH = "feature_projection_input_dim"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class Checkpoint:
         revision: A hash of its weights.
         model: transformers' module, in float32 on the CPU.
         hear: The model's input for a wave of 16 kHz: samples [n], or features [frames, 80].
-        padding: What shorter inputs are filled up with.
+        stack: How features make positions; its padding is what shorter inputs are filled up with, samples too.
         tokenizer: For what the vocabulary does not say.
         vocabulary: What each token says.
     """
@@ -61,7 +62,7 @@ class Checkpoint:
     revision: str
     model: Any
     hear: Callable[[Wave], Tensor]
-    padding: float
+    stack: logmel.Stack
     tokenizer: Any
     vocabulary: Vocabulary
 
@@ -78,7 +79,7 @@ def open_checkpoint(options: EngineOptions) -> Checkpoint:
     if kind not in ARCHITECTURES:
         known = ", ".join(map(repr, ARCHITECTURES))
         raise CheckpointError(f"{folder / 'config.json'}: model_type is {kind!r}; the ctc engine runs {known}")
-    hear, padding = _ear(folder, kind)
+    hear, stack = _ear(folder, kind)
     weights = checkpoints.weights_of(folder, allow_pickle=options.allow_pickle)
     tokenizer = _tokenizer(folder)
     network = _network(folder, ARCHITECTURES[kind], safe=weights[0].suffix == ".safetensors")
@@ -87,13 +88,13 @@ def open_checkpoint(options: EngineOptions) -> Checkpoint:
         revision=checkpoints.revision_of(weights),
         model=network,
         hear=hear,
-        padding=padding,
+        stack=stack,
         tokenizer=tokenizer,
         vocabulary=_vocabulary(folder, tokenizer, int(network.config.vocab_size or 0)),
     )
 
 
-def _ear(folder: Path, kind: str) -> tuple[Callable[[Wave], Tensor], float]:
+def _ear(folder: Path, kind: str) -> tuple[Callable[[Wave], Tensor], logmel.Stack]:
     path = folder / "preprocessor_config.json"
     if not path.exists() and (folder / "processor_config.json").exists():
         path = folder / "processor_config.json"  # where newer versions of transformers put it
@@ -109,9 +110,16 @@ def _ear(folder: Path, kind: str) -> tuple[Callable[[Wave], Tensor], float]:
     padding = said.get("padding_value", 0.0)
     if not isinstance(padding, int | float):
         raise CheckpointError(f"{path}: padding_value is {padding!r}; a number is expected")
-    if kind == "wav2vec2-bert":
-        return logmel.log_mel, float(padding)
-    return (_normal if said.get("do_normalize", True) else torch.from_numpy), float(padding)
+    if kind != "wav2vec2-bert":
+        hear = _normal if said.get("do_normalize", True) else torch.from_numpy
+        return hear, logmel.Stack(padding=float(padding))
+    stride, width = said.get("stride", 2), checkpoints.json_of(folder / "config.json").get(_WIDTH, 2 * logmel.MELS)
+    if type(stride) is not int or stride < 2 or stride * logmel.MELS != width:
+        raise CheckpointError(
+            f"{path}: stride is {stride!r}; frames of {logmel.MELS} values side by side must make the {width} that the "
+            f"model takes ({_WIDTH} in config.json), and be two or more"
+        )
+    return logmel.log_mel, logmel.Stack(stride, float(padding))
 
 
 def _normal(wave: Wave) -> Tensor:

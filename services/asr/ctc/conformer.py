@@ -22,6 +22,7 @@ from transformers import Wav2Vec2BertConfig, Wav2Vec2BertForCTC
 from transformers.activations import ACT2FN
 
 from services.asr.ctc.attention import Attend
+from services.asr.ctc.logmel import Stack
 
 Activation = Callable[[Tensor], Tensor]
 
@@ -43,17 +44,17 @@ class Rows:
     count: int
 
     @classmethod
-    def of(cls, frames: Sequence[int], gap: int, buckets: Sequence[int] = ()) -> Rows:
+    def of(cls, frames: Sequence[int], gap: int, buckets: Sequence[int] = (), stack: Stack | None = None) -> Rows:
         """The layout for segments of so many mel frames, in the smallest bucket that has rows enough.
 
         Above the largest one the rows are a multiple of it; without buckets they are as many as are needed.
         """
+        stack = stack or Stack()
+        positions, keys = tuple(map(stack.positions, frames)), tuple(map(stack.kept, frames))
         first, row = [], 0
-        for count in frames:
+        for count in positions:
             first.append(row + gap)
-            row += gap + -(-count // 2)
-        positions = tuple(-(-count // 2) for count in frames)
-        keys = tuple(count // 2 for count in frames)
+            row += gap + count
         room = next((bucket for bucket in buckets if bucket >= row), 0)
         if buckets and not room:
             room = -(-row // buckets[-1]) * buckets[-1]
@@ -102,7 +103,7 @@ class PackedConformer(nn.Module):
         self.head = Dense(model.lm_head.weight, model.lm_head.bias)
 
     def forward(self, features: Tensor, empty: Tensor, attend: Attend) -> Tensor:
-        """Logits [rows, tokens] of features [rows, 160]; `empty` bool [rows, 1] marks rows that hold no position."""
+        """Logits [rows, tokens] of features [rows, stride * 80]; `empty` [rows, 1] marks rows without position."""
         hidden = self.projection(self.feature_norm(features)).masked_fill_(empty, 0.0)
         for layer in self.layers:
             hidden = layer(hidden, empty, attend)

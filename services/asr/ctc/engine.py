@@ -11,6 +11,7 @@ import copy
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -25,7 +26,7 @@ from services.asr.ctc.acceleration import accelerate
 from services.asr.ctc.checkpoint import Checkpoint, open_checkpoint
 from services.asr.ctc.collapse import collapse
 from services.asr.ctc.conformer import packable
-from services.asr.ctc.logmel import FRAME, HOP, LEAST_SAMPLES
+from services.asr.ctc.logmel import FRAME, HOP
 from services.asr.ctc.networks import Network, PackedNetwork, PaddedNetwork, Wave
 from services.asr.devices import device_of, on_device, precision_of, threads_of, to_host
 from services.asr.engine import EngineOptions, Segment, Transcription, Word
@@ -211,7 +212,7 @@ class CtcEngine:
         network, budget = self._network, self._budget
         while self._device.type in ACCELERATED and isinstance(network, PackedNetwork):
             try:
-                accelerate(network, budget.full, self._try)
+                accelerate(network, budget.full, partial(self._try, network))
             except torch.OutOfMemoryError:
                 if budget.full < _LEAST_BUDGET:
                     raise
@@ -220,12 +221,12 @@ class CtcEngine:
             else:
                 return
 
-    def _try(self, rows: int) -> None:
+    def _try(self, network: PackedNetwork, rows: int) -> None:
         """Runs the network once over silence in segments that fill almost so many rows, and waits for it."""
         together = max(1, rows // _TRIAL_ROWS)
-        positions = min(rows, _TRIAL_ROWS) - self._network.size(LEAST_SAMPLES) + 1
-        waves = [np.zeros(2 * positions * HOP - HOP + FRAME, np.float32)] * together
-        self._launch(self._network, waves, list(range(together)), [_Spoken() for _ in waves])()
+        frames = (min(rows, _TRIAL_ROWS) - network.encoder.gap) * network.stack.stride
+        waves = [np.zeros(frames * HOP - HOP + FRAME, np.float32)] * together
+        self._launch(network, waves, list(range(together)), [_Spoken() for _ in waves])()
 
     def _transcription(self, spoken: _Spoken) -> Transcription:
         tokenizer = self._tokenizer
@@ -254,5 +255,5 @@ def network_of(checkpoint: Checkpoint, device: torch.device, dtype: torch.dtype)
     """The network that runs a checkpoint; the checkpoint's own module is not changed."""
     config = checkpoint.model.config
     if config.model_type == "wav2vec2-bert" and packable(config):
-        return PackedNetwork(checkpoint.model, checkpoint.padding, device, dtype)
-    return PaddedNetwork(copy.deepcopy(checkpoint.model), checkpoint.hear, device, dtype, checkpoint.padding)
+        return PackedNetwork(checkpoint.model, checkpoint.stack, device, dtype)
+    return PaddedNetwork(copy.deepcopy(checkpoint.model), checkpoint.hear, device, dtype, checkpoint.stack)

@@ -1,13 +1,14 @@
 """The ear of W2V-BERT models: log-mel features as `SeamlessM4TFeatureExtractor` computes them.
 
-`log_mel` makes the features of one segment, `stacked` puts two frames side by side, as the model wants them. The
-reference loops over frames in Python; here frames are taken 256 at a time (a chunk that stays in the cache), in float64
-with the spectrum rounded to complex64 as the reference does, so that features agree within float32 rounding. Upsampled
-telephony needs this: above 4 kHz there is only leakage, which the normalisation by mel band amplifies.
+`log_mel` makes the features of one segment, a `Stack` puts frames side by side, as the model wants them. The reference
+loops over frames in Python; here frames are taken 256 at a time (a chunk that stays in the cache), in float64 with the
+spectrum rounded to complex64 as the reference does, so that features agree within float32 rounding. Upsampled telephony
+needs this: above 4 kHz there is only leakage, which the normalisation by mel band amplifies.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -22,9 +23,8 @@ FRAME: Final = 400  # samples: 25 ms
 HOP: Final = 160  # samples: 10 ms
 FFT: Final = 512
 MELS: Final = 80
-#: Two mel frames make one position of the model: 160 values for every 20 ms.
-STRIDE: Final = 2
-POSITION_MS: Final = STRIDE * HOP * 1000 // RATE_HZ
+#: The reference fills up to an even number of frames before it puts them side by side.
+_EVEN: Final = 2
 #: Two mel frames are the least that the normalisation (ddof = 1) can serve; the reference answers NaN below this.
 LEAST_SAMPLES: Final = FRAME + HOP
 
@@ -44,6 +44,15 @@ def log_mel(samples: NDArray[np.float32] | Tensor, device: torch.device | str = 
     Raises:
         ValueError: Fewer than `LEAST_SAMPLES` samples, for which the features are not defined.
     """
+    return normalised(energies(samples, device))
+
+
+def energies(samples: NDArray[np.float32] | Tensor, device: torch.device | str = "cpu") -> Tensor:
+    """The features before their normalisation: natural logarithms of the power in each mel band, float32 [frames, 80].
+
+    Raises:
+        ValueError: Fewer than `LEAST_SAMPLES` samples.
+    """
     wave = torch.as_tensor(samples, dtype=torch.float32).to(device, non_blocking=True)
     if wave.ndim != 1 or wave.shape[0] < LEAST_SAMPLES:
         raise ValueError(f"needs mono audio of at least {LEAST_SAMPLES} samples, not shape {tuple(wave.shape)}")
@@ -61,6 +70,11 @@ def log_mel(samples: NDArray[np.float32] | Tensor, device: torch.device | str = 
         power = spectrum.real.square() + spectrum.imag.square()
         bands = torch.cat([power[:, bins] @ weights for bins, weights in mels], dim=1)
         features[start : start + chunk] = bands.clamp_min(_MEL_FLOOR).log().to(torch.float32)
+    return features
+
+
+def normalised(features: Tensor) -> Tensor:
+    """Zero mean and unit variance (ddof = 1) of each band over the segment, at least two frames [frames, 80]."""
     # Statistics in float64: of digital silence a float32 mean leaves a residue that 1/sqrt(1e-7) makes audible.
     exact = features.to(torch.float64)
     exact -= exact.mean(dim=0)
@@ -73,15 +87,39 @@ def frames(samples: int) -> int:
     return 0 if samples < LEAST_SAMPLES else 1 + (samples - FRAME) // HOP
 
 
-def positions(samples: int) -> int:
-    """How many positions the model has for so many 16 kHz samples: half the frames, an odd last one counted."""
-    return -(-frames(samples) // STRIDE)
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """How frames are put side by side: `stride` of them make one position of the model.
 
+    The reference fills up to an even number of frames and then drops what makes no whole position. A position is masked
+    where its second frame is padding; it is decoded nevertheless.
 
-def stacked(features: Tensor, padding: float) -> Tensor:
-    """Features [frames, 80] as the model's input [positions, 160]; an odd last one stands beside the padding value."""
-    even = functional.pad(features, (0, 0, 0, features.shape[0] % STRIDE), value=padding)
-    return even.reshape(-1, MELS * STRIDE)
+    Attributes:
+        stride: `stride` of preprocessor_config.json: 2 for every public checkpoint, which makes 20 ms of a position.
+        padding: What an odd last frame stands beside (`padding_value`).
+    """
+
+    stride: int = 2
+    padding: float = 0.0
+
+    @property
+    def position_ms(self) -> float:
+        """Milliseconds for each position."""
+        return self.stride * HOP * 1000 / RATE_HZ
+
+    def positions(self, frames: int) -> int:
+        """How many positions so many frames make."""
+        return (frames + frames % _EVEN) // self.stride
+
+    def kept(self, frames: int) -> int:
+        """How many of them the mask keeps: those whose second frame is there."""
+        return min(self.positions(frames), max(0, frames - 2) // self.stride + 1)
+
+    def stacked(self, features: Tensor) -> Tensor:
+        """Features [frames, 80] as the model's input [positions, stride * 80]."""
+        even = functional.pad(features, (0, 0, 0, features.shape[0] % _EVEN), value=self.padding)
+        whole = self.positions(features.shape[0]) * self.stride
+        return even[:whole].reshape(-1, MELS * self.stride)
 
 
 #: Filters of some neighbouring bands, and the bins of the spectrum that they reach: the others weigh nothing.

@@ -57,7 +57,7 @@ class PackedNetwork:
 
     Args:
         model: The loaded checkpoint; it is not changed.
-        padding: What an odd last frame is put beside.
+        stack: How features make positions.
         device: Where to run.
         dtype: The arithmetic's precision.
 
@@ -67,12 +67,14 @@ class PackedNetwork:
         buckets: Numbers of rows, rising, that batches are filled up to: each is compiled and recorded for itself.
     """
 
-    position_ms = float(logmel.POSITION_MS)
     alike = False
 
-    def __init__(self, model: Wav2Vec2BertForCTC, padding: float, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, model: Wav2Vec2BertForCTC, stack: logmel.Stack, device: torch.device, dtype: torch.dtype
+    ) -> None:
         config = model.config
-        self._padding = padding
+        self.stack = stack
+        self.position_ms = stack.position_ms
         self._device = device
         self._dtype = dtype
         self._reach = (config.left_max_position_embeddings, config.right_max_position_embeddings)
@@ -87,7 +89,7 @@ class PackedNetwork:
 
     def size(self, samples: int) -> int:
         """See `Network`. The gap before the segment counts."""
-        positions = logmel.positions(samples)
+        positions = self.stack.positions(logmel.frames(samples))
         return positions and positions + self.encoder.gap
 
     def hear(self, wave: Wave) -> Heard:
@@ -96,10 +98,10 @@ class PackedNetwork:
 
     def logits(self, heard: Sequence[Heard]) -> tuple[Tensor, list[int]]:
         """See `Network`."""
-        rows = Rows.of([features.shape[0] for features in heard], self.encoder.gap, self.buckets)
-        packed = torch.zeros(rows.count, logmel.MELS * logmel.STRIDE, dtype=self._dtype, device=self._device)
+        rows = Rows.of([features.shape[0] for features in heard], self.encoder.gap, self.buckets, self.stack)
+        packed = torch.zeros(rows.count, logmel.MELS * self.stack.stride, dtype=self._dtype, device=self._device)
         for features, first, count in zip(heard, rows.first, rows.positions, strict=True):
-            packed[first : first + count] = logmel.stacked(features, self._padding)
+            packed[first : first + count] = self.stack.stacked(features)
         attended = rows.attended()
         if self.kernel is None:
             attend = in_blocks(rows.first, rows.positions, rows.keys, *self._reach)
@@ -120,15 +122,15 @@ class PaddedNetwork:
         hear: The model's input for a wave on the CPU: samples [n], or features [frames, 80].
         device: Where to run.
         dtype: The arithmetic's precision.
-        padding: What shorter inputs are filled up with.
+        stack: How features make positions; its padding is what shorter inputs are filled up with.
     """
 
     def __init__(
-        self, model: Any, hear: Callable[[Wave], Tensor], device: torch.device, dtype: torch.dtype, padding: float
+        self, model: Any, hear: Callable[[Wave], Tensor], device: torch.device, dtype: torch.dtype, stack: logmel.Stack
     ) -> None:
         config = model.config
         self._hear = hear
-        self._padding = padding
+        self._stack = stack
         self._device = device
         self._dtype = dtype
         self._model = model.to(device, dtype)
@@ -138,14 +140,14 @@ class PaddedNetwork:
         self.alike = bool(getattr(config, "add_adapter", False))
         after = config.adapter_stride**config.num_adapter_layers if self.alike else 1
         stride_ms = prod(stride for _, stride in self._kernels) * 1000 / RATE_HZ
-        self.position_ms = (stride_ms if self._of_samples else float(logmel.POSITION_MS)) * after
+        self.position_ms = (stride_ms if self._of_samples else stack.position_ms) * after
         self._lengths = _Lengths()
         _keep_padding_out(self._model, self._lengths)
 
     def size(self, samples: int) -> int:
         """See `Network`."""
         if not self._of_samples:
-            return logmel.positions(samples)
+            return self._stack.positions(logmel.frames(samples))
         for kernel, stride in self._kernels:
             samples = (samples - kernel) // stride + 1 if samples >= kernel else 0
         return samples
@@ -161,10 +163,11 @@ class PaddedNetwork:
             positions = [self.size(count) for count in known]
         else:
             # As in the reference the mask is that of a position's second frame: an odd last one is masked, yet decoded.
-            inputs, known = [logmel.stacked(one, self._padding) for one in heard], [one.shape[0] // 2 for one in heard]
+            inputs = [self._stack.stacked(one) for one in heard]
+            known = [self._stack.kept(one.shape[0]) for one in heard]
             positions = [one.shape[0] for one in inputs]
         longest = max(one.shape[0] for one in inputs)
-        padded = inputs[0].new_full((len(inputs), longest, *inputs[0].shape[1:]), self._padding)
+        padded = inputs[0].new_full((len(inputs), longest, *inputs[0].shape[1:]), self._stack.padding)
         mask = torch.zeros(len(inputs), longest, dtype=torch.int64)
         for row, (one, count) in enumerate(zip(inputs, known, strict=True)):
             padded[row, : one.shape[0]] = one

@@ -45,10 +45,11 @@ _CONVOLUTIONS: dict[str, Any] = {
 }
 
 
-def w2v_bert(folder: Path, **config: Any) -> Path:
-    """A `Wav2Vec2BertForCTC` whose best tokens vary."""
+def w2v_bert(folder: Path, stride: int = 2, **config: Any) -> Path:
+    """A `Wav2Vec2BertForCTC` whose best tokens vary; `stride` mel frames make a position."""
     settings = _SMALL | {"output_hidden_size": 32, "conv_depthwise_kernel_size": 7} | config
-    extractor = SeamlessM4TFeatureExtractor(padding_value=1, stride=2)
+    settings["feature_projection_input_dim"] = 80 * stride
+    extractor = SeamlessM4TFeatureExtractor(padding_value=1, stride=stride)
     return _saved(folder, lambda: Wav2Vec2BertForCTC(Wav2Vec2BertConfig(**settings)), extractor)
 
 

@@ -19,7 +19,7 @@ from tests.unit.asr.ctc.models import segments, w2v_bert
 @pytest.fixture
 def network(tmp_path: Path) -> PackedNetwork:
     checkpoint = open_checkpoint(EngineOptions(str(w2v_bert(tmp_path)), "cpu"))
-    return PackedNetwork(checkpoint.model, checkpoint.padding, torch.device("cpu"), torch.float32)
+    return PackedNetwork(checkpoint.model, checkpoint.stack, torch.device("cpu"), torch.float32)
 
 
 def logits(network: PackedNetwork) -> torch.Tensor:

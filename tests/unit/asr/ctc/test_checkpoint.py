@@ -75,7 +75,7 @@ def test_a_shard_that_the_index_names_must_be_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "change", "complaint"),
     [
-        (w2v_bert, {"stride": 4}, "stride is 4; this engine computes 2"),
+        (w2v_bert, {"stride": 4}, "stride is 4; frames of 80 values side by side must make the 160"),
         (w2v_bert, {"sampling_rate": 8_000}, "sampling_rate is 8000; this engine computes 16000"),
         (wav2vec2, {"sampling_rate": 8_000}, "sampling_rate is 8000; this engine computes 16000"),
     ],
@@ -94,7 +94,7 @@ def test_features_may_be_described_where_newer_versions_do_it(tmp_path: Path) ->
     (folder / "preprocessor_config.json").unlink()
     extractor = json.loads(SeamlessM4TFeatureExtractor(stride=2, padding_value=0.5).to_json_string())
     (folder / "processor_config.json").write_text(json.dumps({"feature_extractor": extractor}), "utf-8")
-    assert opened(folder).padding == 0.5
+    assert opened(folder).stack.padding == 0.5
 
 
 @pytest.mark.parametrize(

@@ -66,16 +66,20 @@ def test_texts_of_a_batch_are_those_of_the_reference_for_each_segment_alone(fold
             {"add_adapter": True, "use_intermediate_ffn_before_adapter": True}, id="a feed-forward before the adapter"
         ),
         pytest.param({"mask_time_prob": 0.0, "mask_feature_prob": 0.0}, id="no training-only weight"),
+        pytest.param({"stride": 4}, id="four frames a position"),
+        pytest.param({"stride": 3}, id="three frames a position"),
+        pytest.param({"stride": 4, "position_embeddings_type": "rotary"}, id="four frames, rotary positions"),
     ],
 )
 def test_every_kind_of_w2v_bert_gives_in_a_batch_what_the_reference_gives_alone(
     tmp_path: Path, opened: list[CtcEngine], config: dict[str, Any]
 ) -> None:
     folder = w2v_bert(tmp_path, **config)
-    spoken = segments([16_000, 9_999, 33_333, 16_000, 719, 16_100])
+    shortest = 719 if "stride" not in config else 1_200  # the reference fails where there is no position at all
+    spoken = segments([16_000, 9_999, 33_333, 16_000, shortest, 16_100])
     opened.append(load(EngineOptions(str(folder), "cpu")))
     heard = opened[-1].transcribe(spoken)
-    position_ms = 40 if "add_adapter" in config else 20
+    position_ms = 10 * config.get("stride", 2) * (2 if "add_adapter" in config else 1)
     assert [in_positions(one, position_ms) for one in heard] == [reference(folder, segment) for segment in spoken]
     assert len(set(texts(heard))) >= 4
 

@@ -22,20 +22,22 @@ def telephone_like(seconds: float, seed: int) -> NDArray[np.float32]:
     return resample((np.round(wave * 2048) / 2048).astype(np.float32), 8_000)
 
 
-def test_features_are_the_reference_extractors_padding_and_odd_frames_included() -> None:
+@pytest.mark.parametrize("stride", [2, 3, 4])
+def test_features_are_the_reference_extractors_padding_and_odd_frames_included(stride: int) -> None:
     waves = [telephone_like(seconds, seed) for seed, seconds in enumerate((0.5, 3.21, 7.0, 25.0))]
-    waves += [wave[: len(wave) - cut] for wave, cut in zip(waves[:2], (160, 77), strict=True)]
+    waves += [waves[0][:-160], waves[1][:-77], waves[1][:-400], waves[1][:-560]]
     swells = np.sin(np.arange(30_000) / 900) ** 2 * 0.3
     waves += [(np.random.default_rng(2).standard_normal(30_000) * swells).astype(np.float32)]  # up to 8 kHz
-    extractor = SeamlessM4TFeatureExtractor(padding_value=1, stride=2)
+    extractor = SeamlessM4TFeatureExtractor(padding_value=1, stride=stride)
+    stack = logmel.Stack(stride, padding=1)
     for wave in waves:
         reference = extractor(wave, sampling_rate=16_000, return_tensors="pt")
         ours = logmel.log_mel(wave)
-        stacked = logmel.stacked(ours, padding=1)
+        stacked = stack.stacked(ours)
         assert stacked.shape == reference["input_features"][0].shape
         assert float((stacked - reference["input_features"][0]).abs().max()) <= 3e-6
-        assert len(stacked) == logmel.positions(len(wave))
-        assert int(reference["attention_mask"].sum()) == len(ours) // 2
+        assert len(stacked) == stack.positions(logmel.frames(len(wave)))
+        assert int(reference["attention_mask"].sum()) == stack.kept(len(ours))
 
 
 def test_digital_silence_is_exactly_zero() -> None:
@@ -47,12 +49,12 @@ def test_digital_silence_is_exactly_zero() -> None:
 )
 def test_frames_and_positions_count_an_odd_last_frame(samples: int, frames: int, positions: int) -> None:
     assert logmel.frames(samples) == frames
-    assert logmel.positions(samples) == positions
+    assert logmel.Stack().positions(frames) == positions
     if frames:
         heard = logmel.log_mel(np.random.default_rng(1).standard_normal(samples).astype(np.float32))
         assert heard.shape == (frames, 80)
         assert torch.isfinite(heard).all()
-        assert logmel.stacked(heard, padding=0).shape == (positions, 160)
+        assert logmel.Stack().stacked(heard).shape == (positions, 160)
 
 
 @pytest.mark.parametrize("samples", [0, 399, 559])
