@@ -1,5 +1,6 @@
 """`ringtrue service ingest`: the workers intake, register, segment and manifests."""
 
+from ringtrue.manifests.layouts import load_layouts
 from ringtrue.service import Context, Service
 from ringtrue.storage import open_store
 from ringtrue.streaming.worker import Worker
@@ -8,7 +9,6 @@ from services.ingest.audio.hearing import HearingSettings
 from services.ingest.cases import Manifests
 from services.ingest.commands import processed_day
 from services.ingest.intake import Intake
-from services.ingest.manifests.layouts import load_layouts
 from services.ingest.metadata import DEFAULT_FILE_NAME, file_name_pattern
 from services.ingest.reconcile import Reconciler, make_reconcilers
 from services.ingest.register import Register

@@ -10,14 +10,14 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from ringtrue.errors import BadRecord
+from ringtrue.manifests.layouts import Layouts
+from ringtrue.manifests.manifest import Manifest, UnreadableManifest, read_manifest
 from ringtrue.messages import ManifestRead, ObjectSeen, Order, OrderRow
 from ringtrue.storage import ObjectGone, ObjectStore
 from ringtrue.streaming.step import Step
 from ringtrue.streaming.topics import MANIFESTS_READ, ORDERS_ROWS, READ_BY, state_of
 from ringtrue.streaming.worker import Worker
 from ringtrue.telemetry import DROPPED, RECOVERED
-from services.ingest.manifests.layouts import Layouts
-from services.ingest.manifests.manifest import Manifest, UnreadableManifest, read_manifest
 from services.ingest.state import ManifestCase
 
 #: A million rows of a few hundred bytes.

@@ -25,7 +25,7 @@ from ringtrue.telemetry import configure_logging
 from services.ingest.listing import Listed, Lister
 
 if TYPE_CHECKING:
-    from services.ingest.manifests.manifest import Manifest
+    from ringtrue.manifests.manifest import Manifest
 
 # What needs the ingest extra is imported where it is used: the command line must load without it.
 
@@ -185,8 +185,8 @@ def check(
 
     Exit code 1: a manifest cannot be read, or a row of one is refused.
     """
-    from services.ingest.manifests.layouts import load_layouts
-    from services.ingest.manifests.manifest import UnreadableManifest, as_json, read_manifest
+    from ringtrue.manifests.layouts import load_layouts
+    from ringtrue.manifests.manifest import UnreadableManifest, as_json, read_manifest
 
     settings = load_settings()
     processed = processed_day(day or settings.ingest.manifest_day)

@@ -152,8 +152,8 @@ def make(job: Job) -> Worker:
         if job.lost_after_s:
             vars(assembler)["_LOST_AFTER_MS"] = int(job.lost_after_s * 1000)
         return Assembler(job)
+    from ringtrue.manifests.layouts import load_layouts
     from services.ingest.cases import Manifests
-    from services.ingest.manifests.layouts import load_layouts
 
     return Manifests(FolderStore(Path(job.bucket)), load_layouts(), ZoneInfo("Africa/Casablanca"), None)
 

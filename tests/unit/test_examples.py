@@ -10,6 +10,8 @@ import pytest
 import yaml
 
 from examples import make
+from ringtrue.manifests.layouts import load_layouts
+from ringtrue.manifests.manifest import Manifest, read_manifest
 from ringtrue.messages import Answer, CallFacts
 from ringtrue.resources import resource
 from services.compliance.ruleset import load_ruleset
@@ -17,8 +19,6 @@ from services.compliance.verdict import Knowledge, evaluate
 from services.ingest.audio.decode import Undecodable, decode
 from services.ingest.audio.tone_plans import tone_plan
 from services.ingest.audio.tones import find_tones
-from services.ingest.manifests.layouts import load_layouts
-from services.ingest.manifests.manifest import Manifest, read_manifest
 from services.ingest.metadata import CallMetadata, file_name_pattern, from_key, merge, read_sidecar
 from services.ingest.objects import classify
 

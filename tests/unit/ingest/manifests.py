@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
-from services.ingest.manifests.layouts import load_layouts
-from services.ingest.manifests.manifest import Manifest, read_manifest
+from ringtrue.manifests.layouts import load_layouts
+from ringtrue.manifests.manifest import Manifest, read_manifest
 
 CASABLANCA = ZoneInfo("Africa/Casablanca")
 LAYOUTS = load_layouts()

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ringtrue.errors import Misconfigured
-from services.ingest.manifests.layouts import DEFAULT_LAYOUTS, load_layouts
-from services.ingest.manifests.manifest import Manifest, UnreadableManifest, read_manifest
+from ringtrue.manifests.layouts import DEFAULT_LAYOUTS, load_layouts
+from ringtrue.manifests.manifest import Manifest, UnreadableManifest, read_manifest
 from tests.unit.ingest.manifests import CASABLANCA, LAYOUTS, NAME, ROW, Cell, csv_of, numbers, read, utc_ms, workbook
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ringtrue.manifests.manifest import Manifest, ManifestOrder, Rejected, Skipped, as_json, read_manifest
 from ringtrue.messages import Order
-from services.ingest.manifests.manifest import Manifest, ManifestOrder, Rejected, Skipped, as_json, read_manifest
 from tests.unit.ingest.manifests import CASABLANCA, LAYOUTS, NAME, ROW, numbers, read, utc_ms
 
 

@@ -5,11 +5,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ringtrue.manifests.layouts import load_layouts
 from ringtrue.messages import ManifestRead, ObjectSeen, OrderRow
 from ringtrue.streaming.topics import MANIFESTS_READ, MANIFESTS_SEEN, ORDERS_ROWS
 from services.ingest import cases
 from services.ingest.cases import Manifests
-from services.ingest.manifests.layouts import load_layouts
 from services.ingest.objects import object_seen
 from tests.unit.workers.bench import Bench, Crash, only
 from tests.unit.workers.conftest import MakeBench

@@ -13,9 +13,9 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from ringtrue import times
-from services.ingest.manifests.layouts import Layout, Layouts, folded
-from services.ingest.manifests.rows import ManifestOrder, Rejected, RowReader, Skipped
-from services.ingest.manifests.tables import Row, Table, UnreadableTable, read_table
+from ringtrue.manifests.layouts import Layout, Layouts, folded
+from ringtrue.manifests.rows import ManifestOrder, Rejected, RowReader, Skipped
+from ringtrue.manifests.tables import Row, Table, UnreadableTable, read_table
 
 __all__ = ["Manifest", "ManifestOrder", "Rejected", "Skipped", "UnreadableManifest", "as_json", "read_manifest"]
 

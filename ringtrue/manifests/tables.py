@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError
 
-from services.ingest.manifests.layouts import folded
+from ringtrue.manifests.layouts import folded
 
 SEPARATORS = (",", ";", "\t")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -5,9 +5,9 @@ from datetime import date, time
 from zoneinfo import ZoneInfo
 
 from ringtrue import phone, times
+from ringtrue.manifests.layouts import Layout, Layouts, folded
+from ringtrue.manifests.tables import Row
 from ringtrue.messages import Order
-from services.ingest.manifests.layouts import Layout, Layouts, folded
-from services.ingest.manifests.tables import Row
 
 _A_TIME = "expected 2026-11-18 14:30:00, 18/11/2026 14:30 or a spreadsheet's date number"
 
