@@ -137,8 +137,9 @@ class AsrSettings(_Group):
     """The ASR engine and its micro-batches.
 
     `batch_s` is how much audio goes through the model at once, 0 for the device's default, and `linger_ms` how long a
-    segment may wait for others. `precision`, `guard` and `allow_pickle` are for `ctc`; `language`, `prompt`,
-    `vocabulary` (words, separated by commas) and `beams` for `whisper`: `services/asr/engine.py` says what they do.
+    segment may wait for others. `precision`, `guard` and `allow_pickle` are for `ctc`; `prompt`, `vocabulary` (words,
+    separated by commas) and `beams` for `whisper`; `language` for `whisper` and for `ctc` models of many languages
+    (MMS): `services/asr/engine.py` says what they do.
     """
 
     engine: Annotated[str, Field(pattern=r"^[a-z0-9_-]+$")] = "ctc"

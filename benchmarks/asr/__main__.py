@@ -35,7 +35,6 @@ from services.asr.engine import Precision, Segment
 _GFLOP_PER_S = 64.2
 #: What an H200 does in half precision, in matrix products of the sizes that matter.
 _PEAK_TFLOPS = 790.0
-_POSITION_MS = 20
 
 
 def main(count: int, layers: int, shape_count: int, device: str, price: float, profile: Path | None) -> None:
@@ -106,8 +105,9 @@ def _compare(folder: Path, waves: Waves, device: str, price: float, caption: str
         same.add_row(name, arithmetic, f"{equal}", f"{len(waves)}")
     show(same)
     assert heard is not None
+    position_ms = exact.stack.position_ms
     off = [
-        max(abs(w.start_ms - start * _POSITION_MS), abs(w.end_ms - end * _POSITION_MS))
+        round(max(abs(w.start_ms - start * position_ms), abs(w.end_ms - end * position_ms)))
         for one, (text, words) in zip(heard, reference, strict=True)
         if one.text == text
         for w, (_, start, end) in zip(one.words, words, strict=True)
@@ -130,10 +130,10 @@ def _parts(demo: Path, waves: Waves, machine: str) -> Any:
     say("front end")
     slow, features = _timed(lambda some: [theirs.inputs([wave])["input_features"][0] for wave in some], waves)
     fast, ours = _timed(lambda some: [logmel.log_mel(wave) for wave in some], waves, repeat=3)
-    apart = max(_apart(one, other) for one, other in zip(ours, features, strict=True))
+    apart = max(_apart(theirs.stack, one, other) for one, other in zip(ours, features, strict=True))
     # The reference normalises in float32, and so is itself some way off.
-    exact = [_normalised(theirs.extractor._extract_fbank_features(wave)) for wave in waves]
-    off = max(_apart(one, other) for one, other in zip(ours, exact, strict=True))
+    exact = [_normalised(theirs.stack, theirs.extractor._extract_fbank_features(wave)) for wave in waves]
+    off = max(_apart(theirs.stack, one, other) for one, other in zip(ours, exact, strict=True))
     parts.add_row("features", f"{slow:.2f}", f"{fast:.2f}", f"{slow / fast:.1f}", f"{apart:.1e}", f"{off:.1e}")
     say("text stage")
     with torch.inference_mode():
@@ -146,7 +146,7 @@ def _parts(demo: Path, waves: Waves, machine: str) -> Any:
         vocabulary = made_engine.vocabulary
     torch.set_num_threads(1)
     slow, _ = _timed(lambda _: theirs.tokenizer.batch_decode(best, output_word_offsets=True), [], repeat=5)
-    fast, _ = _timed(lambda _: collapse(flat, sure, lengths, vocabulary, _POSITION_MS), [], repeat=5)
+    fast, _ = _timed(lambda _: collapse(flat, sure, lengths, vocabulary, theirs.stack.position_ms), [], repeat=5)
     parts.add_row(
         "tokens to text and words (64 segments)", f"{slow:.4f}", f"{fast:.4f}", f"{slow / fast:.1f}", "-", "-"
     )
@@ -155,16 +155,15 @@ def _parts(demo: Path, waves: Waves, machine: str) -> Any:
     return parts
 
 
-def _normalised(features: NDArray[np.float32]) -> torch.Tensor:
-    """The reference's log-mel values, normalised in float64, two frames side by side."""
+def _normalised(stack: logmel.Stack, features: NDArray[np.float32]) -> torch.Tensor:
+    """The reference's log-mel values, normalised in float64, as the model takes them."""
     exact = torch.from_numpy(features).double()
     variance, mean = torch.var_mean(exact, dim=0, correction=1)
-    return logmel.Stack().stacked((exact - mean) / (variance + 1e-7).sqrt())
+    return stack.stacked((exact - mean) / (variance + 1e-7).sqrt())
 
 
-def _apart(ours: torch.Tensor, theirs: torch.Tensor) -> float:
-    """The greatest difference over the whole positions of features [frames, 80] and [positions, 160]."""
-    stack = logmel.Stack()
+def _apart(stack: logmel.Stack, ours: torch.Tensor, theirs: torch.Tensor) -> float:
+    """The greatest difference over the whole positions of features [frames, 80] and the model's input."""
     whole = stack.kept(len(ours))
     return float((stack.stacked(ours)[:whole] - theirs[:whole]).abs().max())
 

@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from services.asr.ctc.engine import CtcEngine, load
+from services.asr.ctc.logmel import Stack
 from services.asr.engine import EngineOptions, Precision, Segment
 
 Waves = Sequence[NDArray[np.float32]]
@@ -42,6 +43,7 @@ class Transformers:
         self.model: Any = Wav2Vec2BertForCTC.from_pretrained(folder, dtype=dtype).eval().to(device)
         self.extractor: Any = SeamlessM4TFeatureExtractor.from_pretrained(folder)
         self.tokenizer: Any = Wav2Vec2CTCTokenizer.from_pretrained(folder)
+        self.stack = Stack(self.extractor.stride, self.extractor.padding_value)
         self._pipeline: Any = None
 
     def inputs(self, waves: Waves) -> Any:
@@ -110,5 +112,5 @@ def production_shape(folder: Path, demo: Path, layers: int) -> Path:
         model.lm_head.weight.mul_(20)  # so that the best tokens vary, and texts can differ
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
-    SeamlessM4TFeatureExtractor.from_pretrained(demo).save_pretrained(folder)
+    SeamlessM4TFeatureExtractor().save_pretrained(folder)
     return folder

@@ -35,7 +35,7 @@ app = typer.Typer()
 ENGINES = tuple(sorted(point.name for point in entry_points(group="ringtrue.engines")))
 _SUBTITLES = ("srt", "vtt")
 _BUCKET = "recordings"
-_ALLOWED = {"language": "a code of ISO 639-1, such as fr", "device": "auto, cpu or cuda:N"}
+_ALLOWED = {"language": "a code of ISO 639, such as fr or ary", "device": "auto, cpu or cuda:N"}
 
 
 @app.command("transcribe")

@@ -15,17 +15,20 @@ from services.asr.engine import CheckpointError
 
 SAFE: Final = "model.safetensors"
 PICKLE: Final = "pytorch_model.bin"
+#: What a language adds to a model of many (MMS).
+ADAPTER: Final = "adapter.{}.safetensors"
 #: What a download brings: one set of weights, none of its variants (`model.fp32-00001-of-00002.safetensors`).
 _FILES: Final = ("*.json", "*.txt", "*.model", SAFE, "model-*-of-*.safetensors")
 _PICKLES: Final = (PICKLE, "pytorch_model-*-of-*.bin")
 
 
-def folder_of(model: str, *, allow_pickle: bool = False) -> Path:
+def folder_of(model: str, *, allow_pickle: bool = False, language: str = "") -> Path:
     """The folder of a checkpoint: `model` itself, or where the hub's model of that name (`owner/name`) was loaded to.
 
     Args:
         model: A folder, or a model's name on the hub.
         allow_pickle: Whether pickled weights are downloaded, too.
+        language: Whose adapter is downloaded, where the model has adapters.
 
     Raises:
         CheckpointError: There is no such folder, and no such model on the hub either.
@@ -40,7 +43,7 @@ def folder_of(model: str, *, allow_pickle: bool = False) -> Path:
         raise CheckpointError(f"{model}: no such folder")
     from huggingface_hub import snapshot_download
 
-    files = [*_FILES, *(_PICKLES if allow_pickle else ())]
+    files = [*_FILES, *(_PICKLES if allow_pickle else ()), *([ADAPTER.format(language)] if language else ())]
     try:
         return Path(snapshot_download(model, allow_patterns=files))
     except (OSError, ValueError) as failure:

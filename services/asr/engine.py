@@ -65,7 +65,7 @@ class Transcription:
     """What was heard in one segment, and by which model.
 
     Attributes:
-        language: ISO 639-1 code, where the engine is told it or detects it.
+        language: ISO 639 code, where the engine is told it or detects it.
         margin: The least distance between the best and the second best token wherever taking the second would have
             changed the text, in logits; None where the engine has no such thing, or the text hangs on none.
         alternatives: Other texts that the engine considered, best first.
@@ -91,7 +91,8 @@ class EngineOptions:
         guard: A segment whose margin is below this is transcribed again in float32, when the model runs in less. None
             for the default of the precision, 0 for never.
         batch_s: Seconds of audio that go through the model at once, padding included; 0 for the device's default.
-        language: ISO 639-1 code that a multilingual model shall assume; empty to let it detect.
+        language: Code that a multilingual model shall assume (Whisper: ISO 639-1, MMS: ISO 639-3, such as ary);
+            empty to let it detect, or for the one that the checkpoint is set to.
         prompt: A text that the audio may be the continuation of: style, spelling (Whisper).
         vocabulary: Words that are likely to occur (Whisper: they stand before the prompt).
         beams: Hypotheses that a search keeps; 1 is greedy (Whisper).

@@ -25,7 +25,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from services.asr import checkpoints
 from services.asr.audio import RATE_HZ
-from services.asr.ctc import logmel
+from services.asr.ctc import languages, logmel
 from services.asr.ctc.collapse import Vocabulary
 from services.asr.ctc.networks import Wave
 from services.asr.engine import CheckpointError, EngineOptions
@@ -56,6 +56,7 @@ class Checkpoint:
         stack: How features make positions; its padding is what shorter inputs are filled up with, samples too.
         tokenizer: For what the vocabulary does not say.
         vocabulary: What each token says.
+        language: Which of its languages a model of many was told to hear.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Checkpoint:
     stack: logmel.Stack
     tokenizer: Any
     vocabulary: Vocabulary
+    language: str | None = None
 
 
 def open_checkpoint(options: EngineOptions) -> Checkpoint:
@@ -72,8 +74,9 @@ def open_checkpoint(options: EngineOptions) -> Checkpoint:
 
     Raises:
         CheckpointError: It is missing, incomplete, or of another kind.
+        EngineError: It has languages, and not the one that was asked for.
     """
-    folder = checkpoints.folder_of(options.model, allow_pickle=options.allow_pickle)
+    folder = checkpoints.folder_of(options.model, allow_pickle=options.allow_pickle, language=options.language)
     config = checkpoints.json_of(folder / "config.json")
     kind = str(config.get("model_type"))
     if kind not in ARCHITECTURES:
@@ -81,16 +84,21 @@ def open_checkpoint(options: EngineOptions) -> Checkpoint:
         raise CheckpointError(f"{folder / 'config.json'}: model_type is {kind!r}; the ctc engine runs {known}")
     hear, stack = _ear(folder, kind)
     weights = checkpoints.weights_of(folder, allow_pickle=options.allow_pickle)
-    tokenizer = _tokenizer(folder)
+    language = options.language if config.get("adapter_attn_dim") else ""
+    adapters = [languages.adapter_of(folder, language)] if language else []
+    tokenizer = _tokenizer(folder, language)
     network = _network(folder, ARCHITECTURES[kind], safe=weights[0].suffix == ".safetensors")
+    if language:
+        languages.speak(network, folder, language)
     return Checkpoint(
         name=checkpoints.name_of(options.model),
-        revision=checkpoints.revision_of(weights),
+        revision=checkpoints.revision_of([*weights, *adapters]),
         model=network,
         hear=hear,
         stack=stack,
         tokenizer=tokenizer,
         vocabulary=_vocabulary(folder, tokenizer, int(network.config.vocab_size or 0)),
+        language=language or None,
     )
 
 
@@ -127,14 +135,15 @@ def _normal(wave: Wave) -> Tensor:
     return torch.from_numpy((wave - wave.mean()) / np.sqrt(wave.var() + _VARIANCE_FLOOR))
 
 
-def _tokenizer(folder: Path) -> Wav2Vec2CTCTokenizer:
+def _tokenizer(folder: Path, language: str) -> Wav2Vec2CTCTokenizer:
     path = folder / "tokenizer_config.json"
     kind = checkpoints.json_of(path).get("tokenizer_class", "Wav2Vec2CTCTokenizer") if path.exists() else ""
     if kind not in ("", "Wav2Vec2CTCTokenizer", "Wav2Vec2Tokenizer"):
         raise CheckpointError(f"{path}: tokenizer_class is {kind!r}; this engine reads Wav2Vec2CTCTokenizer")
     vocabulary = checkpoints.json_of(folder / "vocab.json")
     try:
-        tokenizer: Wav2Vec2CTCTokenizer = Wav2Vec2CTCTokenizer.from_pretrained(folder)
+        chosen: dict[str, Any] = {"target_lang": language} if language else {}
+        tokenizer: Wav2Vec2CTCTokenizer = Wav2Vec2CTCTokenizer.from_pretrained(folder, **chosen)
     except Exception as failure:  # transformers raises whatever a malformed file leads to
         raise CheckpointError(f"{folder}: the tokenizer's files cannot be used: {failure!r}") from failure
     blank = tokenizer.pad_token

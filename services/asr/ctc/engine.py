@@ -94,6 +94,7 @@ class CtcEngine:
         self.model_revision = checkpoint.revision
         self.vocabulary = checkpoint.vocabulary
         self._tokenizer = checkpoint.tokenizer
+        self._language = checkpoint.language
         self._device = device
         self._in_flight = threads_of(device)
         threads = self._in_flight if device.type == "cpu" else _HEARING_THREADS
@@ -232,7 +233,9 @@ class CtcEngine:
         tokenizer = self._tokenizer
         text = tokenizer.clean_up_tokenization(spoken.text) if tokenizer.clean_up_tokenization_spaces else spoken.text
         margin = spoken.margin if np.isfinite(spoken.margin) else None
-        return Transcription(text, spoken.words, self.model, self.model_revision, margin=margin)
+        return Transcription(
+            text, spoken.words, self.model, self.model_revision, language=self._language, margin=margin
+        )
 
 
 def load(options: EngineOptions) -> CtcEngine:

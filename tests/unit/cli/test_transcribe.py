@@ -36,7 +36,7 @@ def transcribe(*arguments: str) -> Result:
         (["a.wav", "--json", "--format", "srt"], r"only one of them"),
         (
             ["a.wav", "--engine", "stub", "--language", "French"],
-            r"--language 'French': a code of ISO 639-1, such as fr",
+            r"--language 'French': a code of ISO 639, such as fr or ary",
         ),
         (["a.wav", "--engine", "stub", "--device", "tpu"], r"--device 'tpu': auto, cpu or cuda:N"),
         (["a.wav", "b.wav", "--format", "srt"], r"subtitles of 2 recordings are 2 files: give --output-dir DIR"),

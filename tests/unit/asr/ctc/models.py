@@ -2,13 +2,14 @@
 
 import importlib.util
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from transformers import (
     AutoFeatureExtractor,
     HubertConfig,
@@ -57,6 +58,28 @@ def wav2vec2(folder: Path, **config: Any) -> Path:
     """A `Wav2Vec2ForCTC`; with `feat_extract_norm="layer"` or `"group"`."""
     settings = _SMALL | _CONVOLUTIONS | config
     return _saved(folder, lambda: Wav2Vec2ForCTC(Wav2Vec2Config(**settings)), Wav2Vec2FeatureExtractor())
+
+
+def many_languages(folder: Path, vocabularies: Mapping[str, Sequence[str]]) -> Path:
+    """A `Wav2Vec2ForCTC` with an adapter and a head for each language, as MMS has them; the first one is its own."""
+    own, *others = vocabularies
+    nested = {language: {token: i for i, token in enumerate(tokens)} for language, tokens in vocabularies.items()}
+    of_own = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "adapter_attn_dim": 8}
+    wav2vec2(folder, vocab_size=len(vocabularies[own]), **of_own)
+    (folder / "vocab.json").write_text(json.dumps(nested), "utf-8")
+    Wav2Vec2CTCTokenizer(folder / "vocab.json", bos_token=None, eos_token=None, target_lang=own).save_pretrained(folder)
+    for seed, language in enumerate(others):
+        torch.manual_seed(seed)
+        other = Wav2Vec2ForCTC(
+            Wav2Vec2Config(**_SMALL | _CONVOLUTIONS | of_own | {"vocab_size": len(vocabularies[language])})
+        )
+        with torch.no_grad():
+            other.lm_head.weight.mul_(30)
+        save_file(
+            {name: weight.contiguous() for name, weight in other._get_adapters().items()},
+            folder / f"adapter.{language}.safetensors",
+        )
+    return folder
 
 
 def hubert(folder: Path, **config: Any) -> Path:
