@@ -27,6 +27,7 @@ OWN: dict[str, tuple[str, ...]] = {
     "orders": ("results",),
     "dead-letters": ("results", "status"),
     "status": ("status",),
+    "reprocess": ("reprocess",),
     "service": ("service",),
     "doctor": ("doctor",),
     "topics": ("topics",),

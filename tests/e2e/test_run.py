@@ -166,3 +166,33 @@ def test_the_data_folder_may_not_lie_among_the_recordings(desk: Desk) -> None:
     done = Desk(desk.source, desk.source / "data").ringtrue("run", str(desk.source), "--once")
     assert done.returncode == 2
     assert "RINGTRUE_DATA_DIR" in done.stderr
+
+
+def test_calls_and_orders_are_run_again_and_earlier_verdicts_stay_in_the_history(desk: Desk) -> None:
+    calls = desk.json("calls")["calls"]
+    assert isinstance(calls, list)
+    before = {call["call_id"]: call["result_run"] for call in calls}
+    mine = next(call_id for call_id in before if "0600000001" in call_id)
+    planned = desk.json("reprocess", "--call", mine, "--dry-run")
+    assert (planned["calls"], planned["orders"], planned["dry_run"]) == ([mine], ["CMD-1"], True)
+    assert desk.json("calls")["calls"] == calls
+
+    assert desk.ringtrue("reprocess", "--call", mine).returncode == 0
+    assert (
+        desk.ringtrue(
+            "reprocess", "--call", next(c for c in before if "0600000002" in c), "--from-stage", "classifier"
+        ).returncode
+        == 0
+    )
+    assert desk.ringtrue("reprocess", "--order", "CMD-1", "--reason", "to be sure").returncode == 0
+    unknown = desk.ringtrue("reprocess", "--order", "CMD-0")
+    assert (unknown.returncode, "not known: CMD-0" in unknown.stdout) == (1, True)
+    assert desk.ringtrue("reprocess", "--call", mine, "--order", "CMD-1").returncode == 2
+    desk.ringtrue("run", str(desk.source), "--once")
+    again = desk.json("calls")["calls"]
+    assert isinstance(again, list)
+    assert {call["state"] for call in again} == {"finished"}
+    assert {call["call_id"] for call in again if call["result_run"] > before[call["call_id"]]} >= {mine}
+    [story] = list(desk.json("explain", "CMD-1")["orders"])  # type: ignore[call-overload]
+    assert len(story["history"]) >= 2
+    assert {past["verdict"] for past in story["history"]} >= {"compliant"}
