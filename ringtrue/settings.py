@@ -162,6 +162,31 @@ class ClassifierSettings(_Group):
     engine: Literal["embedded"] = "embedded"
 
 
+class MailSettings(_Group):
+    """How reports go out by e-mail (`ringtrue report --email`); off while `host` is empty.
+
+    `recipients` are addresses with commas between them, `max_mb` is the largest message that the server takes, and
+    `ca_file` holds the certificates to trust instead of the system's.
+    """
+
+    host: str = ""
+    port: Annotated[int, Field(ge=1, le=65535)] = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    sender: str = ""
+    recipients: str = ""
+    max_mb: Annotated[float, Field(ge=0.1)] = 20.0
+    ca_file: Path | None = None
+    timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    attempts: Annotated[int, Field(ge=1, le=10)] = 3
+
+    @property
+    def recipients_list(self) -> list[str]:
+        """The addresses."""
+        return [address.strip() for address in self.recipients.split(",") if address.strip()]
+
+
 class Settings(BaseSettings):
     """Everything that can be set."""
 
@@ -193,6 +218,7 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     asr: AsrSettings = AsrSettings()
     classifier: ClassifierSettings = ClassifierSettings()
+    mail: MailSettings = MailSettings()
 
     def environment(self) -> dict[str, str]:
         """The environment for a child process that shall have these settings."""

@@ -4,7 +4,8 @@
 of. They arrive in any order. So a call whose `calls.run` is greater than its `classifications.run` is in flight, and
 what stands in `classifications` is its previous final result until then. `orders` is each case as it stands with a
 pointer to its newest verdict in `verdicts`, which keeps every evaluation. `manifest_rows` knows which cases each
-manifest holds. `positions` is how far the archive has read, written in the same transaction as the rows.
+manifest holds. `deliveries` is what was sent by e-mail. `positions` is how far the archive has read, written in the
+same transaction as the rows.
 
 No foreign keys: the rows of one call come from several topics, whose order among each other nobody promises.
 All `*_ms` of wall time are UTC milliseconds, all within recordings milliseconds from the start.
@@ -211,6 +212,16 @@ dead_letters = sa.Table(
     sa.Column("refused_at_ms", _Int, nullable=False),
     sa.Index("dead_letters_by_time", "refused_at_ms"),
     sa.Index("dead_letters_by_call", "call_id"),
+)
+
+deliveries = sa.Table(
+    "deliveries",
+    metadata,
+    sa.Column("digest", Text, primary_key=True),
+    sa.Column("subject", Text, nullable=False),
+    sa.Column("recipients", _Json, nullable=False),
+    sa.Column("state", Text, nullable=False),
+    sa.Column("at_ms", _Int, nullable=False),
 )
 
 positions = sa.Table(
