@@ -84,20 +84,21 @@ def _result(
 
 
 def _verdict(findings: dict[str, Finding], rules: Ruleset) -> str:
-    results = {finding.result for finding in findings.values() if _counts(finding, rules)}
+    results = {finding.result for finding in findings.values() if has_a_say(finding, rules)}
     if Result.FAILED.value in results:
         return "non_compliant"
     return "to_review" if Result.UNDETERMINED.value in results else "compliant"
 
 
-def _counts(finding: Finding, rules: Ruleset) -> bool:
+def has_a_say(finding: Finding, rules: Ruleset) -> bool:
+    """Whether the verdict depends on it."""
     return finding.rule != "behaviour" or rules.behaviour_counts
 
 
 def _is_named(finding: Finding, rules: Ruleset) -> bool:
     """Whether the overall comment names it; what is only reported is named when it was bad."""
     if finding.result == Result.UNDETERMINED.value:
-        return _counts(finding, rules)
+        return has_a_say(finding, rules)
     return finding.result == Result.FAILED.value
 
 
