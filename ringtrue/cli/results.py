@@ -16,6 +16,7 @@ from ringtrue.errors import WrongUse
 from ringtrue.results import documents, printing
 from ringtrue.results.calls import STATES, count_calls, find_calls
 from ringtrue.results.cases import count_cases, find_cases
+from ringtrue.results.facts import find_facts
 from ringtrue.results.queries import find_letters, letter, stories
 from ringtrue.settings import Settings, load_settings
 from ringtrue.streaming.registry import make_codec
@@ -28,6 +29,7 @@ app.add_typer(dead_letters, name="dead-letters")
 
 VERDICTS = ("compliant", "non_compliant", "to_review", "pending", "withdrawn")
 NEEDS_A_LOOK = 1
+_MOST_CALLS = 100
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Limit = Annotated[int, typer.Option(min=1, help="Show at most so many.")]
@@ -83,11 +85,24 @@ def calls(
     search: Annotated[str, typer.Argument(help="Part of a call id, CALL_ID, client or technician number.")] = "",
     state: Annotated[str, typer.Option(help=f"Only these, comma between them: {', '.join(STATES)}.")] = "",
     unassigned: Annotated[bool, typer.Option("--unassigned", help="Only calls without a client number.")] = False,
-    limit: Limit = 100,
+    facts: Annotated[
+        bool, typer.Option("--facts", help="One JSON line per call, by client: what `ringtrue judge` judges by.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help=f"Show at most so many; default {_MOST_CALLS}, with --facts all.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Calls, the latest first: whose they are, where they stand, what they show."""
     states = choices("--state", state, STATES)
+    if facts:
+        with open_results() as (connection, settings):
+            for line in find_facts(
+                connection, settings.zone, states=states, search=search, unassigned=unassigned, limit=limit
+            ):
+                print_json(line)
+        return
+    limit = limit or _MOST_CALLS
     with open_results() as (connection, settings):
         found = find_calls(connection, states=states, search=search, unassigned=unassigned, limit=limit)
         total = count_calls(connection, states=states, search=search, unassigned=unassigned)
