@@ -95,7 +95,7 @@ class FactsLine(BaseModel):
         ring_count: Rings.
         ring_confidence: How sure the count is, 0 to 1; a count without one is known.
         voicemail_tone: Whether a voicemail or network tone followed.
-        transcript: What was said.
+        transcript: What was said in the whole call; for the rules that ask for phrases.
     """
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
@@ -116,12 +116,13 @@ class FactsLine(BaseModel):
     voicemail_tone: StrictBool | None = None
     transcript: str | None = None
 
-    def facts(self, name: str, zone: ZoneInfo) -> CallFacts:
+    def facts(self, name: str, zone: ZoneInfo, *, with_transcript: bool = True) -> CallFacts:
         """The facts as the judge takes them.
 
         Args:
             name: What stands for a call id that is not there.
             zone: The operator's.
+            with_transcript: A rule asks for what was said.
         """
         by_type = self.outcomes or _Outcomes()
         acquisition = self.outcome if by_type.ACQUISITION is None else by_type.ACQUISITION
@@ -146,6 +147,7 @@ class FactsLine(BaseModel):
             ring_confidence=self.ring_confidence,
             voicemail_tone=self.voicemail_tone,
             rings=(),
+            transcript=self.transcript if with_transcript else None,
             event_time_ms=0,
         )
 
@@ -205,7 +207,7 @@ class KnownCalls:
             self._hours.setdefault(_ANY_HOUR_MS, [0, 0, 0])[2] += 1
 
 
-def read_facts(path: Path, calls: KnownCalls, zone: ZoneInfo) -> Iterator[Remark]:
+def read_facts(path: Path, calls: KnownCalls, zone: ZoneInfo, *, with_transcripts: bool = True) -> Iterator[Remark]:
     """Reads a file of facts into `calls`, and says of each line with a mistake what it is and what is allowed.
 
     Raises:
@@ -222,7 +224,7 @@ def read_facts(path: Path, calls: KnownCalls, zone: ZoneInfo) -> Iterator[Remark
             except ValidationError as error:
                 line = _what_is_left(raw, error)
                 yield from (Remark(f"{path}, line {number}: {problem}", True) for problem in _problems(error))
-            if not calls.add(line.facts(f"{path.name}:{number}", zone)):
+            if not calls.add(line.facts(f"{path.name}:{number}", zone, with_transcript=with_transcripts)):
                 once = (
                     f"call_id={line.call_id!r}: an earlier line tells of it, too; it counts once, by its earlier start"
                 )

@@ -58,6 +58,7 @@ class Judging:
         self._others = load_ruleset(settings.time_zone, compare) if compare else None
         self._layouts = load_layouts(layouts or settings.ingest.layouts)
         self._day = times.processed_day(day or settings.ingest.manifest_day)
+        self._with_transcripts = any(one.asks_for_words for one in (self._rules, self._others) if one)
         self._now_ms = times.now_ms()
         self._mistakes = 0
 
@@ -78,7 +79,7 @@ class Judging:
         orders = read_orders(manifests, self._layouts, self._zone, self._day, self._complain)
         calls = KnownCalls({declared.order.client_number for declared in orders})
         for path in facts:
-            for remark in read_facts(path, calls, self._zone):
+            for remark in read_facts(path, calls, self._zone, with_transcripts=self._with_transcripts):
                 if remark.is_mistake:
                     self._complain(remark.text)
                 else:

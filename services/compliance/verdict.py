@@ -39,7 +39,7 @@ class Evaluation:
 
     #: compliant, non_compliant, to_review or pending.
     verdict: str
-    #: One per rule, in the rules' order; none while pending.
+    #: One per rule in force, in the rules' order; none while pending.
     findings: tuple[Finding, ...]
     attempts: tuple[Attempt, ...]
     comment: str
@@ -53,6 +53,8 @@ def evaluate(
     words = Words(rules, language)
     findings: dict[str, Finding] = {}
     for rule in RULES:
+        if not rule.in_force(rules):
+            continue
         result, lack = _result(rule, possible, knowledge, rules, findings)
         findings[rule.name] = describe(rule, result, lack, possible, rules, words)
     return Evaluation(

@@ -203,3 +203,14 @@ def test_files_that_are_not_there_are_named(folder: Path) -> None:
     for option in ("--manifest", "--calls", "--rules", "--compare", "--layouts"):
         with pytest.raises(Exception, match="nowhere"):
             judge(folder, option, folder / "nowhere")
+
+
+def test_transcripts_are_read_when_a_rule_asks_for_phrases(folder: Path) -> None:
+    rules = write_rules(folder / "rules.yaml", forbidden_phrases={"ACQUISITION": ["tant pis"]})
+    calls = [call("a9", UNREACHED, 9, outcome=0), call("b9", REFUSED, 9, outcome=1, transcript="Tant pis !")]
+    write_facts(folder / "facts.jsonl", *calls)
+    found = [
+        {finding["rule"]: finding["reason"] for finding in line["findings"]}["forbidden_phrases"]
+        for line in lines(judge(folder, "--rules", rules, "--json"))
+    ]
+    assert found == ["transcript_partial", "phrase_forbidden"]
