@@ -13,7 +13,7 @@ from ringtrue.results.calls import JOINED, wanted_calls
 #: Rows held at once.
 _ROWS = 1000
 
-_FACTS = sa.select(
+_COLUMNS: tuple[sa.ColumnElement[Any], ...] = (
     calls.c.call_id,
     calls.c.external_id,
     calls.c.client_number,
@@ -30,7 +30,8 @@ _FACTS = sa.select(
     classifications.c.ring_confidence,
     classifications.c.voicemail_tone,
     transcripts.c.text,
-).select_from(JOINED.outerjoin(transcripts, transcripts.c.call_id == calls.c.call_id))
+)
+_FACTS = sa.select(*_COLUMNS).select_from(JOINED.outerjoin(transcripts, transcripts.c.call_id == calls.c.call_id))
 
 
 def find_facts(

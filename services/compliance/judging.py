@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_json
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from ringtrue import times
-from ringtrue.cli.results import NEEDS_A_LOOK, choices, print_json, say_of, show
+from ringtrue.cli.results import NEEDS_A_LOOK, choices, say_of, show
 from ringtrue.console import news
 from ringtrue.manifests.layouts import load_layouts
 from ringtrue.messages import Finding
@@ -84,6 +87,7 @@ class Judging:
                     self._complain(remark.text)
                 else:
                     _say(remark.text)
+        gc.freeze()  # millions of facts that stay: looking through them again and again would take a tenth of the time
         verdicts = Counter[str]()
         if self._others is None:
             self._print_cases(self._judged(orders, calls, verdicts), as_lines, limit, verdicts)
@@ -103,8 +107,7 @@ class Judging:
 
     def _print_cases(self, cases: Iterator[Case], as_lines: bool, limit: int, verdicts: Counter[str]) -> None:
         if as_lines:
-            for case in cases:
-                print_json(case_document(case))
+            _print_lines(case_document(case) for case in cases)
             return
         shown = [case for number, case in enumerate(cases) if number < limit]
         show(cases_table(shown, self._zone), _counted(verdicts))
@@ -112,8 +115,7 @@ class Judging:
 
     def _print_flips(self, found: Iterator[Flip], as_lines: bool, limit: int, verdicts: Counter[str]) -> None:
         if as_lines:
-            for flip in found:
-                print_json(flip_document(flip))
+            _print_lines(flip_document(flip) for flip in found)
             return
         shown, turns = list[Flip](), Counter[str]()
         for flip in found:
@@ -138,6 +140,11 @@ def flip_document(flip: Flip) -> dict[str, Any]:
         {"rule": change.rule, "before": _said(change.before), "after": _said(change.after)} for change in flip.changes
     ]
     return case_document(flip.before) | {"compared": said, "changes": changes}
+
+
+def _print_lines(documents: Iterator[dict[str, Any]]) -> None:
+    for document in documents:
+        sys.stdout.write(to_json(document).decode() + "\n")
 
 
 def _said(finding: Finding | None) -> dict[str, str | None] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import time, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import yaml
@@ -31,7 +31,7 @@ def _has_a_word(phrase: str) -> str:
 
 _Phrase = Annotated[str, AfterValidator(_has_a_word)]
 #: Phrases by the type of order; a type that is not there has none.
-PhraseLists = dict[Literal["ACQUISITION", "SAV"], tuple[_Phrase, ...]]
+PhraseLists = dict[Annotated[str, Field(pattern="^(ACQUISITION|SAV)$")], tuple[_Phrase, ...]]
 
 
 class Ruleset(BaseModel):

@@ -181,7 +181,8 @@ class Words:
 
     def moment(self, utc_ms: int) -> str:
         """A time of the operator's zone, to the second."""
-        return times.local(utc_ms, self._rules.zone).strftime("%Y-%m-%d %H:%M:%S")
+        local = times.local(utc_ms, self._rules.zone).replace(tzinfo=None)
+        return local.isoformat(sep=" ", timespec="seconds")
 
 
 def hours(span: timedelta) -> str:
