@@ -82,4 +82,6 @@ def explain_rules(rules: Ruleset, language: Language) -> str:
 
 
 def _quoted(phrases: PhraseLists) -> str:
-    return "; ".join(f"{kind}: " + ", ".join(f"“{phrase}”" for phrase in phrases[kind]) for kind in phrases)
+    return "; ".join(
+        f"{kind}: " + ", ".join(f"“{phrase}”" for phrase in listed) for kind, listed in phrases.items() if listed
+    )
