@@ -9,6 +9,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from time import time_ns
 from zoneinfo import ZoneInfo
 
+from ringtrue.errors import WrongUse
+
 #: What a date without a time stands for: an order's date.
 START_OF_DAY = time(0, 0, 0)
 #: The same for a suspension's date.
@@ -54,6 +56,18 @@ def parse(text: str, *, without_time: time | None) -> datetime | None:
     if has_time:
         return read
     return None if without_time is None else datetime.combine(read.date(), without_time)
+
+
+def processed_day(text: str) -> date | None:
+    """The processed day of `--day` or the settings; None where none is said.
+
+    Raises:
+        WrongUse: It is no day.
+    """
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise WrongUse(f"the day {text!r} is not of the form YYYY-MM-DD") from error
 
 
 def to_utc_ms(moment: datetime, zone: ZoneInfo) -> int:

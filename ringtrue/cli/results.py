@@ -16,6 +16,7 @@ from ringtrue.errors import WrongUse
 from ringtrue.results import documents, printing
 from ringtrue.results.calls import STATES, count_calls, find_calls
 from ringtrue.results.cases import count_cases, find_cases
+from ringtrue.results.facts import find_facts
 from ringtrue.results.queries import find_letters, letter, stories
 from ringtrue.settings import Settings, load_settings
 from ringtrue.streaming.registry import make_codec
@@ -27,7 +28,8 @@ app.add_typer(orders, name="orders")
 app.add_typer(dead_letters, name="dead-letters")
 
 VERDICTS = ("compliant", "non_compliant", "to_review", "pending", "withdrawn")
-_NEEDS_A_LOOK = 1
+NEEDS_A_LOOK = 1
+_MOST_CALLS = 100
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 Limit = Annotated[int, typer.Option(min=1, help="Show at most so many.")]
@@ -45,9 +47,7 @@ def verdict(
 
     Exit code 1: an order is not known, or its verdict is one that --fail-on names.
     """
-    wanted = {name.strip() for name in fail_on.split(",") if name.strip()}
-    if wanted - set(VERDICTS):
-        raise WrongUse(f"--fail-on {fail_on}: {', '.join(VERDICTS)} are allowed")
+    wanted = choices("--fail-on", fail_on, VERDICTS)
     with open_results() as (connection, settings):
         cases = find_cases(connection, numbers=numbers)
     known = {name for case in cases for name in (case.order.number, case.order.case_id)}
@@ -55,11 +55,11 @@ def verdict(
     if as_json:
         print_json({"orders": [documents.case_document(case) for case in cases], "unknown": missing})
     else:
-        _show(*(printing.findings_table(case, settings.zone) for case in cases))
+        show(*(printing.findings_table(case, settings.zone) for case in cases))
     if missing:
         complain(f"not known: {', '.join(missing)}; see `ringtrue orders`")
     if any(case.verdict in wanted for case in cases):
-        sys.exit(_NEEDS_A_LOOK)
+        sys.exit(NEEDS_A_LOOK)
 
 
 @app.command("explain")
@@ -75,7 +75,7 @@ def explain(
     if as_json:
         print_json({"orders": [documents.story_document(one, settings.language) for one in told]})
     else:
-        _show(*(printing.story(one, settings.zone, settings.language) for one in told))
+        show(*(printing.story(one, settings.zone, settings.language) for one in told))
     if not told:
         complain(f"order {number} is not known; see `ringtrue orders`")
 
@@ -85,19 +85,32 @@ def calls(
     search: Annotated[str, typer.Argument(help="Part of a call id, CALL_ID, client or technician number.")] = "",
     state: Annotated[str, typer.Option(help=f"Only these, comma between them: {', '.join(STATES)}.")] = "",
     unassigned: Annotated[bool, typer.Option("--unassigned", help="Only calls without a client number.")] = False,
-    limit: Limit = 100,
+    facts: Annotated[
+        bool, typer.Option("--facts", help="One JSON line per call, by client: what `ringtrue judge` judges by.")
+    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help=f"Show at most so many; default {_MOST_CALLS}, with --facts all.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Calls, the latest first: whose they are, where they stand, what they show."""
-    states = _choices("--state", state, STATES)
+    states = choices("--state", state, STATES)
+    if facts:
+        with open_results() as (connection, settings):
+            for line in find_facts(
+                connection, settings.zone, states=states, search=search, unassigned=unassigned, limit=limit
+            ):
+                print_json(line)
+        return
+    limit = limit or _MOST_CALLS
     with open_results() as (connection, settings):
         found = find_calls(connection, states=states, search=search, unassigned=unassigned, limit=limit)
         total = count_calls(connection, states=states, search=search, unassigned=unassigned)
     if as_json:
         print_json({"calls": [documents.call_document(call, settings.language) for call in found], "total": total})
     else:
-        _show(printing.calls_table(found, settings.zone, settings.language))
-    _say_of(len(found), total)
+        show(printing.calls_table(found, settings.zone, settings.language))
+    say_of(len(found), total)
 
 
 @orders.callback(invoke_without_command=True)
@@ -111,15 +124,15 @@ def list_orders(
     """Orders, the latest suspension first: verdict and why, or what a pending one waits for."""
     if context.invoked_subcommand is not None:
         return
-    standing = _choices("--verdict", verdict, VERDICTS)
+    standing = choices("--verdict", verdict, VERDICTS)
     with open_results() as (connection, settings):
         found = find_cases(connection, manifest=manifest, standing=standing, limit=limit)
         total = sum(count_cases(connection, manifest=manifest, standing=standing).values())
     if as_json:
         print_json({"orders": [documents.case_document(case) for case in found], "total": total})
     else:
-        _show(printing.cases_table(found, settings.zone))
-    _say_of(len(found), total)
+        show(printing.cases_table(found, settings.zone))
+    say_of(len(found), total)
 
 
 @dead_letters.command("list")
@@ -136,7 +149,7 @@ def list_dead_letters(
     if as_json:
         print_json({"dead_letters": [documents.letter_document(one) for one in found]})
     else:
-        _show(printing.letters_table(found))
+        show(printing.letters_table(found))
 
 
 @dead_letters.command("show")
@@ -168,7 +181,12 @@ def open_results() -> Iterator[tuple[sa.Connection, Settings]]:
         engine.dispose()
 
 
-def _choices(option: str, text: str, allowed: tuple[str, ...]) -> list[str]:
+def choices(option: str, text: str, allowed: tuple[str, ...]) -> list[str]:
+    """What an option names, commas between them.
+
+    Raises:
+        WrongUse: It names something else than is allowed.
+    """
     chosen = [name.strip() for name in text.split(",") if name.strip()]
     if not set(chosen) <= set(allowed):
         raise WrongUse(f"{option} {text}: {', '.join(allowed)} are allowed")
@@ -179,7 +197,7 @@ def print_json(document: dict[str, Any]) -> None:
     typer.echo(json.dumps(document, ensure_ascii=False))
 
 
-def _show(*parts: RenderableType) -> None:
+def show(*parts: RenderableType) -> None:
     console = output()
     for part in parts:
         console.print(part)
@@ -194,11 +212,11 @@ def _readable(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _say_of(shown: int, total: int) -> None:
+def say_of(shown: int, total: int) -> None:
     if shown < total:
         typer.echo(f"{shown} of {total} shown; --limit shows more", err=True)
 
 
 def complain(message: str) -> NoReturn:
     typer.echo(message, err=True)
-    sys.exit(_NEEDS_A_LOOK)
+    sys.exit(NEEDS_A_LOOK)

@@ -216,6 +216,7 @@ class CallClassified:
     engine: str
     engine_version: str
     model_revision: str
+    transcript: str | None = None
     event_time_ms: int
 
 
@@ -242,4 +243,5 @@ class CallFacts:
     ring_confidence: float | None = None
     voicemail_tone: bool | None = None
     rings: tuple[Span, ...]
+    transcript: str | None = None
     event_time_ms: int

@@ -116,7 +116,7 @@ def find_calls(
         with_failure: Only those that failed, wholly or in part.
         limit: At most so many.
     """
-    query = _CALLS.where(*_wanted(states, search, unassigned=unassigned))
+    query = _CALLS.where(*wanted_calls(states, search, unassigned=unassigned))
     if with_failure:
         query = query.where(sa.or_(calls.c.failure.is_not(None), classifications.c.failure.is_not(None)))
     query = query.order_by(calls.c.started_at_ms.desc().nulls_last(), calls.c.call_id).limit(limit)
@@ -127,7 +127,7 @@ def count_calls(
     connection: sa.Connection, *, states: Sequence[str] = (), search: str = "", unassigned: bool = False
 ) -> int:
     """How many calls `find_calls` would find without a limit."""
-    wanted = _wanted(states, search, unassigned=unassigned)
+    wanted = wanted_calls(states, search, unassigned=unassigned)
     return int(connection.scalar(sa.select(sa.func.count()).select_from(JOINED).where(*wanted)) or 0)
 
 
@@ -175,7 +175,8 @@ def words_of(connection: sa.Connection, call_id: str) -> tuple[Word, ...]:
     return _WORDS.validate_python(words or ())
 
 
-def _wanted(states: Sequence[str], search: str, *, unassigned: bool) -> Iterable[sa.ColumnElement[bool]]:
+def wanted_calls(states: Sequence[str], search: str, *, unassigned: bool) -> Iterable[sa.ColumnElement[bool]]:
+    """The conditions that `find_calls` puts on calls and classifications."""
     if states:
         yield STATE.in_(states)
     if search:

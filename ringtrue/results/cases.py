@@ -10,8 +10,8 @@ from pydantic import TypeAdapter
 from ringtrue.database.tables import manifest_rows, manifests, orders, verdicts
 from ringtrue.messages import Attempt, Finding, Order
 
-_FINDINGS = TypeAdapter(tuple[Finding, ...])
-_ATTEMPTS = TypeAdapter(tuple[Attempt, ...])
+FINDINGS = TypeAdapter(tuple[Finding, ...])
+ATTEMPTS = TypeAdapter(tuple[Attempt, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,8 +190,8 @@ def _case(row: sa.Row[Any]) -> Case:
         manifest=values["manifest"],
         row=values["row"],
         verdict=values["standing"],
-        findings=_FINDINGS.validate_python(values["findings"]),
-        attempts=_ATTEMPTS.validate_python(values["attempts"]),
+        findings=FINDINGS.validate_python(values["findings"]),
+        attempts=ATTEMPTS.validate_python(values["attempts"]),
         waiting_for=tuple(values["waiting_for"]),
         comment=values["comment"],
         unassigned=values["unassigned"],

@@ -13,7 +13,7 @@ from ringtrue.errors import Away, BadRecord
 from ringtrue.messages import SegmentAudio
 from ringtrue.outcomes import Language, label
 from ringtrue.results.calls import Call, calls_by_id, find_calls
-from ringtrue.results.cases import Case, find_cases
+from ringtrue.results.cases import ATTEMPTS, FINDINGS, Case, find_cases
 from ringtrue.results.queries import Letter, Story, find_letters
 from ringtrue.streaming.codec import Codec
 
@@ -79,8 +79,9 @@ def case_document(case: Case) -> Document:
         "unassigned": case.unassigned,
         "rules_hash": case.rules_hash,
         "judged_at_ms": case.judged_at_ms,
-        "findings": [asdict(finding) for finding in case.findings],
-        "attempts": [asdict(attempt) for attempt in case.attempts],
+        # As asdict, but many times quicker: `ringtrue judge` makes a million of these documents.
+        "findings": list(FINDINGS.dump_python(case.findings)),
+        "attempts": list(ATTEMPTS.dump_python(case.attempts)),
     }
 
 

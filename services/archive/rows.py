@@ -55,7 +55,9 @@ def _transcribed(call: CallTranscribed) -> tuple[Write, ...]:
 
 def _classified(call: CallClassified) -> tuple[Write, ...]:
     heard = call.heard
-    values = _fields(call, event_time_ms="classified_at_ms") | {
+    values = _fields(call, event_time_ms="classified_at_ms")
+    del values["transcript"]  # it stands in the table of transcripts, with its words
+    values |= {
         "duration_ms": heard and heard.duration_ms,
         "ring_count": heard and heard.ring_count,
         "ring_confidence": heard and heard.ring_confidence,

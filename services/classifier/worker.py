@@ -49,6 +49,7 @@ class ClassifierWorker(Worker):
             engine=self._engine.name,
             engine_version=self._engine.version,
             model_revision=call.model_revision,
+            transcript=None if call.status == "failed" else call.text,
             event_time_ms=step.now_ms,
         )
         step.send(CALLS_CLASSIFIED, call.call_id, classified)

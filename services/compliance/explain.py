@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ringtrue.outcomes import Language
 from services.compliance.rules import RULES, rules_hash
-from services.compliance.ruleset import Ruleset
+from services.compliance.ruleset import PhraseLists, Ruleset
 from services.compliance.words import clock, hours
 
 _HEAD: dict[Language, str] = {
@@ -25,6 +25,8 @@ _RULES: dict[Language, dict[str, str]] = {
         "branch": "Le dernier appel vient de la branche de la commande ; client injoignable : {branch_calls} appels au "
         "moins (tous, s'il y en a moins). Branches : {branches}.",
         "behaviour": "Le technicien est resté correct au dernier appel. {counts}",
+        "required_phrases": "Le dernier appel contient chacune de ces formules : {required_phrases}",
+        "forbidden_phrases": "Le dernier appel ne contient aucune de ces formules : {forbidden_phrases}",
     },
     "en": {
         "last_call": "Client unreachable: the last call reached nobody (unreachable or silence).",
@@ -38,6 +40,8 @@ _RULES: dict[Language, dict[str, str]] = {
         "branch": "The last call comes from the order's branch; client unreachable: at least {branch_calls} calls do "
         "(all, when there are fewer). Branches: {branches}.",
         "behaviour": "The technician stayed polite in the last call. {counts}",
+        "required_phrases": "The last call holds each of these phrases: {required_phrases}",
+        "forbidden_phrases": "The last call holds none of these phrases: {forbidden_phrases}",
     },
 }
 
@@ -52,8 +56,11 @@ _COUNTS: dict[Language, dict[bool, str]] = {
 }
 
 
+_OFF: dict[Language, str] = {"fr": "Pas en vigueur : aucune formule.", "en": "Not in force: no phrase."}
+
+
 def explain_rules(rules: Ruleset, language: Language) -> str:
-    """Every rule in force with its parameters, one a line after a heading."""
+    """Every rule with its parameters, one a line after a heading; of one that is not in force, that it is not."""
     values = {
         "attempts": rules.min_attempts,
         "gap": hours(rules.min_gap),
@@ -63,9 +70,18 @@ def explain_rules(rules: Ruleset, language: Language) -> str:
         "branches": ", ".join(f"{order} {branch}" for order, branch in sorted(rules.branches.items())),
         "late": _LATE[language].format(late=clock(rules.late_from)),
         "counts": _COUNTS[language][rules.behaviour_counts],
+        "required_phrases": _quoted(rules.required_phrases),
+        "forbidden_phrases": _quoted(rules.forbidden_phrases),
     }
     lines = [_HEAD[language].format(hash=rules_hash(rules), zone=rules.time_zone)]
     for rule in RULES:
-        text = _RULES[language][rule.name].format(**values).strip()
+        told = _RULES[language][rule.name] if rule.in_force(rules) else _OFF[language]
+        text = told.format(**values).strip()
         lines.append(f"{rule.name} (v{rule.version}): {text}")
     return "\n".join(lines)
+
+
+def _quoted(phrases: PhraseLists) -> str:
+    return "; ".join(
+        f"{kind}: " + ", ".join(f"“{phrase}”" for phrase in listed) for kind, listed in phrases.items() if listed
+    )

@@ -21,6 +21,7 @@ class Facts(Worker):
 
     Args:
         partitions: Of every topic; marks come from each and go to each.
+        with_transcripts: A rule asks for what was said. Without, neither state nor facts hold transcripts.
     """
 
     name = "compliance-facts"
@@ -28,8 +29,9 @@ class Facts(Worker):
     state = state_of("compliance-facts").name
     limit = 200
 
-    def __init__(self, *, partitions: int) -> None:
+    def __init__(self, *, partitions: int, with_transcripts: bool = False) -> None:
         self._partitions = partitions
+        self._with_transcripts = with_transcripts
 
     def handle(self, step: Step) -> None:
         """See `Worker.handle`."""
@@ -59,6 +61,8 @@ class Facts(Worker):
         if call.classified is not None and call.classified.run >= classified.run:
             DROPPED.labels(self.name, "duplicate or older").inc()
             return
+        if not self._with_transcripts:
+            classified = replace(classified, transcript=None)
         self._tell(step, classified.call_id, replace(call, classified=classified))
 
     def _tell(self, step: Step, call_id: str, call: JoinedCall) -> None:
@@ -107,6 +111,7 @@ def facts_of(registered: CallRegistered, classified: CallClassified | None, clie
         ring_confidence=heard.ring_confidence if heard else None,
         voicemail_tone=heard.voicemail_tone if heard else None,
         rings=_ring_spans(heard),
+        transcript=classified.transcript if classified else None,
         event_time_ms=now_ms,
     )
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from ringtrue.messages import Evidence, Finding
 from ringtrue.outcomes import Outcome
 from services.compliance.attempts import Call, Scene, Truth
-from services.compliance.rules import Result, Rule
+from services.compliance.phrases import found_in
+from services.compliance.rules import Result, Rule, said_in
 from services.compliance.ruleset import Ruleset
 from services.compliance.spacing import find_triple
 from services.compliance.words import Words
@@ -20,6 +21,8 @@ _FAILED = {
     "declaration": "declaration_differs",
     "branch": "other_branch",
     "behaviour": "bad_behaviour",
+    "required_phrases": "phrase_missing",
+    "forbidden_phrases": "phrase_forbidden",
 }
 
 
@@ -71,6 +74,8 @@ def describe(
 def _parameter(name: str, scene: Scene, rules: Ruleset) -> str:
     if name == "branch":
         return rules.branch_of(scene.order.kind, scene.order.category)
+    if name in {"required_phrases", "forbidden_phrases"}:
+        return "; ".join(getattr(rules, name).get(scene.order.kind, ()))
     return str(getattr(rules, name))
 
 
@@ -94,6 +99,8 @@ def _facts_in_doubt(rule: Rule, scene: Scene, rules: Ruleset) -> list[tuple[str,
             return [("branch_unknown", call) for call in scene.attempts if call.own_branch is Truth.UNKNOWN]
         case "attempts":
             return []
+        case "required_phrases" | "forbidden_phrases":
+            return [("call_failed" if scene.last.facts.status == "failed" else "transcript_partial", scene.last)]
         case _:
             suspects = [(scene.last, Truth.UNKNOWN)]
     unsure = [(_why(rule, call), call) for call, counts in suspects if counts is Truth.UNKNOWN]
@@ -129,8 +136,28 @@ def _evidence(rule: Rule, result: Result, scene: Scene, rules: Ruleset, words: W
             return [_fact(call, words.say("branch", branch=call.facts.branch or "?")) for call in blamed]
         case "behaviour":
             return [_fact(scene.last, words.say("polite" if scene.last.polite is Truth.YES else "rude"))]
+        case "required_phrases":
+            asked = rules.required_phrases.get(scene.order.kind, ())
+            return _spoken(scene.last, asked, words, found=result is Result.PASSED)
+        case "forbidden_phrases":
+            asked = rules.forbidden_phrases.get(scene.order.kind, ())
+            return _spoken(scene.last, asked, words, found=result is not Result.PASSED)
         case _:
             return _shown(scene.last, words)
+
+
+def _spoken(call: Call, phrases: Sequence[str], words: Words, *, found: bool) -> list[Evidence]:
+    """The phrases that were said, each with its place where it lies in words that are cited; or those that were not."""
+    said = found_in(said_in(call) or "", phrases)
+    if not found:
+        return [_fact(call, words.say("unsaid", text=phrase)) for phrase in phrases if phrase not in said]
+    evidence = []
+    for phrase in said:
+        span = next((span for span in call.cited if found_in(span.text, [phrase])), None)
+        fact = words.say("said", text=phrase)
+        start_ms, end_ms = (span.start_ms, span.end_ms) if span else (None, None)
+        evidence.append(Evidence(call_id=call.id, start_ms=start_ms, end_ms=end_ms, fact=fact))
+    return evidence
 
 
 def _valid_triple(scene: Scene, rules: Ruleset) -> tuple[Call, ...]:

@@ -18,6 +18,7 @@ from enum import Enum
 from ringtrue.messages import Order
 from ringtrue.outcomes import Outcome
 from services.compliance.attempts import Call, Scene, Truth
+from services.compliance.phrases import found_in
 from services.compliance.ruleset import Ruleset
 from services.compliance.spacing import find_triple
 
@@ -43,6 +44,12 @@ class Rule:
     parameters: tuple[str, ...] = ()
     #: More calls could only mend it, so it may fail only when all calls are known.
     may_lack_calls: bool = False
+    #: The rule is in force only when the setting of its name lists something.
+    optional: bool = False
+
+    def in_force(self, rules: Ruleset) -> bool:
+        """Whether orders are judged by it."""
+        return not self.optional or any(getattr(rules, self.name).values())
 
 
 def declared_unreachable(order: Order) -> bool:
@@ -115,6 +122,33 @@ def behaviour(scene: Scene, rules: Ruleset) -> Truth | None:
     return scene.last.polite if scene.attempts else None
 
 
+def required_phrases(scene: Scene, rules: Ruleset) -> Truth | None:
+    """Everything that must be said was said in the last call."""
+    phrases = rules.required_phrases.get(scene.order.kind, ())
+    if not phrases or not scene.attempts:
+        return None
+    said = said_in(scene.last)
+    if said is None:
+        return Truth.UNKNOWN
+    return Truth.YES if len(found_in(said, phrases)) == len(phrases) else Truth.NO
+
+
+def forbidden_phrases(scene: Scene, rules: Ruleset) -> Truth | None:
+    """Nothing that must not be said was said in the last call."""
+    phrases = rules.forbidden_phrases.get(scene.order.kind, ())
+    if not phrases or not scene.attempts:
+        return None
+    said = said_in(scene.last)
+    if said is None:
+        return Truth.UNKNOWN
+    return Truth.NO if found_in(said, phrases) else Truth.YES
+
+
+def said_in(call: Call) -> str | None:
+    """A call's transcript, when the whole of it is known."""
+    return call.facts.transcript if call.facts.status == "complete" else None
+
+
 RULES: tuple[Rule, ...] = (
     Rule("last_call", 1, last_call),
     Rule("attempts", 1, attempts, ("min_attempts", "late_from", "time_zone"), may_lack_calls=True),
@@ -129,12 +163,16 @@ RULES: tuple[Rule, ...] = (
     Rule("declaration", 1, declaration),
     Rule("branch", 1, branch, ("min_branch_calls", "branch")),
     Rule("behaviour", 1, behaviour, ("behaviour_counts",)),
+    Rule("required_phrases", 1, required_phrases, ("required_phrases",), optional=True),
+    Rule("forbidden_phrases", 1, forbidden_phrases, ("forbidden_phrases",), optional=True),
 )
 
 
 def rules_hash(rules: Ruleset) -> str:
     """Identifies the rules in force: equal for equal parameters and versions, on any machine."""
-    in_force = {"versions": {rule.name: rule.version for rule in RULES}, **rules.model_dump(mode="json")}
+    versions = {rule.name: rule.version for rule in RULES if rule.in_force(rules)}
+    settings = rules.model_dump(mode="json", exclude={rule.name for rule in RULES if not rule.in_force(rules)})
+    in_force = {"versions": versions, **settings}
     return hashlib.sha256(json.dumps(in_force, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -12,14 +12,26 @@ from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ringtrue.errors import Misconfigured
+from services.compliance.phrases import normalised
 
 #: The rules that ship with Ringtrue.
 DEFAULT_RULES = Path(__file__).with_name("rules.yaml")
 
 _ORDER_TYPES = frozenset({"ACQUISITION/ADSL", "ACQUISITION/VULA", "SAV/ADSL", "SAV/VULA"})
+
+
+def _has_a_word(phrase: str) -> str:
+    if not normalised(phrase).strip():
+        raise ValueError("a phrase of one word or more is expected")
+    return phrase
+
+
+_Phrase = Annotated[str, AfterValidator(_has_a_word)]
+#: Phrases by the type of order; a type that is not there has none.
+PhraseLists = dict[Annotated[str, Field(pattern="^(ACQUISITION|SAV)$")], tuple[_Phrase, ...]]
 
 
 class Ruleset(BaseModel):
@@ -37,6 +49,8 @@ class Ruleset(BaseModel):
     behaviour_counts: bool
     unassigned_tolerance: float = Field(ge=0, le=1)
     branches: dict[str, str]
+    required_phrases: PhraseLists = Field(default_factory=dict)
+    forbidden_phrases: PhraseLists = Field(default_factory=dict)
 
     @field_validator("late_from")
     @classmethod
@@ -61,6 +75,11 @@ class Ruleset(BaseModel):
     def min_gap_ms(self) -> int:
         """`min_gap` in milliseconds."""
         return self.min_gap // timedelta(milliseconds=1)
+
+    @property
+    def asks_for_words(self) -> bool:
+        """Whether a rule needs the transcripts of calls."""
+        return any((*self.required_phrases.values(), *self.forbidden_phrases.values()))
 
     def branch_of(self, kind: str, category: str) -> str:
         """The branch that an order's calls must come from."""

@@ -39,7 +39,7 @@ class Evaluation:
 
     #: compliant, non_compliant, to_review or pending.
     verdict: str
-    #: One per rule, in the rules' order; none while pending.
+    #: One per rule in force, in the rules' order; none while pending.
     findings: tuple[Finding, ...]
     attempts: tuple[Attempt, ...]
     comment: str
@@ -53,6 +53,8 @@ def evaluate(
     words = Words(rules, language)
     findings: dict[str, Finding] = {}
     for rule in RULES:
+        if not rule.in_force(rules):
+            continue
         result, lack = _result(rule, possible, knowledge, rules, findings)
         findings[rule.name] = describe(rule, result, lack, possible, rules, words)
     return Evaluation(
@@ -84,20 +86,21 @@ def _result(
 
 
 def _verdict(findings: dict[str, Finding], rules: Ruleset) -> str:
-    results = {finding.result for finding in findings.values() if _counts(finding, rules)}
+    results = {finding.result for finding in findings.values() if has_a_say(finding, rules)}
     if Result.FAILED.value in results:
         return "non_compliant"
     return "to_review" if Result.UNDETERMINED.value in results else "compliant"
 
 
-def _counts(finding: Finding, rules: Ruleset) -> bool:
+def has_a_say(finding: Finding, rules: Ruleset) -> bool:
+    """Whether the verdict depends on it."""
     return finding.rule != "behaviour" or rules.behaviour_counts
 
 
 def _is_named(finding: Finding, rules: Ruleset) -> bool:
     """Whether the overall comment names it; what is only reported is named when it was bad."""
     if finding.result == Result.UNDETERMINED.value:
-        return _counts(finding, rules)
+        return has_a_say(finding, rules)
     return finding.result == Result.FAILED.value
 
 

@@ -21,6 +21,8 @@ _SUBJECTS: dict[Language, dict[str, str]] = {
         "declaration": "Déclaration",
         "branch": "Branche",
         "behaviour": "Communication",
+        "required_phrases": "Formules obligatoires",
+        "forbidden_phrases": "Formules interdites",
     },
     "en": {
         "last_call": "Last call",
@@ -30,6 +32,8 @@ _SUBJECTS: dict[Language, dict[str, str]] = {
         "declaration": "Declaration",
         "branch": "Branch",
         "behaviour": "Communication",
+        "required_phrases": "Required phrases",
+        "forbidden_phrases": "Forbidden phrases",
     },
 }
 
@@ -42,6 +46,8 @@ _PASSED: dict[Language, dict[str, str]] = {
         "declaration": "Déclaration conforme",
         "branch": "Branche conforme",
         "behaviour": "Communication conforme",
+        "required_phrases": "Formules obligatoires prononcées",
+        "forbidden_phrases": "Aucune formule interdite",
     },
     "en": {
         "last_call": "Last call compliant",
@@ -51,6 +57,8 @@ _PASSED: dict[Language, dict[str, str]] = {
         "declaration": "Declaration compliant",
         "branch": "Branch compliant",
         "behaviour": "Communication compliant",
+        "required_phrases": "Required phrases said",
+        "forbidden_phrases": "No forbidden phrase",
     },
 }
 
@@ -63,6 +71,8 @@ _REASONS: dict[Language, dict[str, str]] = {
         "declaration_differs": "Déclaration non conforme ({outcome})",
         "other_branch": "Branche non conforme",
         "bad_behaviour": "Communication non conforme",
+        "phrase_missing": "Formule obligatoire absente",
+        "phrase_forbidden": "Formule interdite prononcée",
         "no_call_found": "Aucun appel trouvé",
         "late_order": "Dernier appel effectué après {late}",
         "outcome_unknown": "résultat d'un appel non établi",
@@ -82,6 +92,8 @@ _REASONS: dict[Language, dict[str, str]] = {
         "declaration_differs": "Declaration not compliant ({outcome})",
         "other_branch": "Branch not compliant",
         "bad_behaviour": "Communication not compliant",
+        "phrase_missing": "Required phrase missing",
+        "phrase_forbidden": "Forbidden phrase said",
         "no_call_found": "No call found",
         "late_order": "Last call made after {late}",
         "outcome_unknown": "outcome of a call not established",
@@ -106,6 +118,8 @@ _PHRASES: dict[Language, dict[str, str]] = {
         "branch": "branche {branch}",
         "polite": "communication correcte",
         "rude": "communication incorrecte",
+        "said": "prononcé : « {text} »",
+        "unsaid": "non prononcé : « {text} »",
         "failure": "{reason} ({message})",
         "call_open": "appel {call} du {moment} : traitement en cours",
         "call_open_undated": "appel {call}, date inconnue : traitement en cours",
@@ -121,6 +135,8 @@ _PHRASES: dict[Language, dict[str, str]] = {
         "branch": "branch {branch}",
         "polite": "communication correct",
         "rude": "communication not correct",
+        "said": "said: “{text}”",
+        "unsaid": "not said: “{text}”",
         "failure": "{reason} ({message})",
         "call_open": "call {call} of {moment}: not finished",
         "call_open_undated": "call {call}, date unknown: not finished",
@@ -165,7 +181,8 @@ class Words:
 
     def moment(self, utc_ms: int) -> str:
         """A time of the operator's zone, to the second."""
-        return times.local(utc_ms, self._rules.zone).strftime("%Y-%m-%d %H:%M:%S")
+        local = times.local(utc_ms, self._rules.zone).replace(tzinfo=None)
+        return local.isoformat(sep=" ", timespec="seconds")
 
 
 def hours(span: timedelta) -> str:

@@ -1,5 +1,6 @@
 """`ringtrue service ingest`: the workers intake, register, segment and manifests."""
 
+from ringtrue import times
 from ringtrue.manifests.layouts import load_layouts
 from ringtrue.service import Context, Service
 from ringtrue.storage import open_store
@@ -7,7 +8,6 @@ from ringtrue.streaming.worker import Worker
 from services.ingest.audio.decode import DecodeLimits
 from services.ingest.audio.hearing import HearingSettings
 from services.ingest.cases import Manifests
-from services.ingest.commands import processed_day
 from services.ingest.intake import Intake
 from services.ingest.metadata import DEFAULT_FILE_NAME, file_name_pattern
 from services.ingest.reconcile import Reconciler, make_reconcilers
@@ -37,7 +37,7 @@ def _workers(context: Context) -> list[Worker]:
             decoders=ingest.decoders,
             max_backlog_s=ingest.max_backlog_h * 3600,
         ),
-        Manifests(store, load_layouts(ingest.layouts), settings.zone, processed_day(ingest.manifest_day)),
+        Manifests(store, load_layouts(ingest.layouts), settings.zone, times.processed_day(ingest.manifest_day)),
     ]
 
 

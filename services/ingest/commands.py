@@ -4,7 +4,6 @@ import json
 import sys
 import threading
 from collections import Counter
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -189,7 +188,7 @@ def check(
     from ringtrue.manifests.manifest import UnreadableManifest, as_json, read_manifest
 
     settings = load_settings()
-    processed = processed_day(day or settings.ingest.manifest_day)
+    processed = times.processed_day(day or settings.ingest.manifest_day)
     layouts = load_layouts(settings.ingest.layouts)
     needs_a_look = False
     for path in manifests:
@@ -208,18 +207,6 @@ def check(
         else:
             _show(manifest, path, settings)
     sys.exit(1 if needs_a_look else 0)
-
-
-def processed_day(text: str) -> date | None:
-    """The processed day of `--day` or the settings.
-
-    Raises:
-        WrongUse: It is no day.
-    """
-    try:
-        return date.fromisoformat(text) if text else None
-    except ValueError as error:
-        raise WrongUse(f"the day {text!r} is not of the form YYYY-MM-DD") from error
 
 
 def _show(manifest: "Manifest", path: Path, settings: Settings) -> None:

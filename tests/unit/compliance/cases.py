@@ -60,6 +60,7 @@ def a_call(
     behaviour: int | None = 1,
     external_id: str | None = None,
     retracted: bool = False,
+    transcript: str | None = None,
 ) -> CallFacts:
     """A silent call with five rings, unless told otherwise; its id is its start."""
     cited = (CITED,) if outcome == 3 else ()
@@ -86,6 +87,7 @@ def a_call(
         rings=tuple(
             Span(start_ms=5000 * ring, end_ms=5000 * ring + 1500, text=f"ring {ring + 1}") for ring in range(rings or 0)
         ),
+        transcript=transcript,
         event_time_ms=0,
     )
 

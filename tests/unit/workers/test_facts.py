@@ -109,6 +109,13 @@ def test_a_call_is_told_when_it_is_registered_and_again_with_its_result(bench: B
     assert [record.key for record in bench.log.browse(CALLS_FACTS.name)] == [CLIENT.encode()] * 2
 
 
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_was_said_is_told_only_when_a_rule_asks_for_it(make_bench: MakeBench, asked: bool) -> None:
+    bench = make_bench(Facts(partitions=1, with_transcripts=asked))
+    told = after(bench, registered(), replace(classified(), transcript="bonjour"))
+    assert [facts.transcript for facts in told] == [None, "bonjour" if asked else None]
+
+
 def test_a_result_that_comes_before_its_registration_waits_for_it(bench: Bench) -> None:
     assert not after(bench, classified())
     facts = only(after(bench, registered()))
