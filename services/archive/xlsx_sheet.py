@@ -11,6 +11,7 @@ from ringtrue.outcomes import Language
 from services.archive.cells import Cell
 from services.archive.formulas import defused
 from services.archive.words import WORDS
+from services.archive.xlsx_rows import Placed, write_row
 
 #: Limits of the format: rows of a sheet, links of a sheet, characters of a cell.
 MAX_ROWS = 1_048_576
@@ -103,18 +104,26 @@ class Sheets:
         self._next += 1
         if row <= _MEASURED_ROWS:
             self._measure(cells)
+        placed = list[Placed]()
         for column, cell in enumerate(cells):
             if cell is None or cell == "":
                 continue
-            if not isinstance(cell, str):
-                sheet.write_number(row, column, cell, styles.failed if column in self._results else None)
-                continue
-            style = styles.results.get(cell, styles.text) if column in self._results else styles.text
-            if links and column in links and self._links < MAX_LINKS:
-                self._links += 1
-                sheet.write_url(row, column, links[column], styles.links.get(cell, style), cell)
+            if column in self._results:
+                style = styles.results.get(cell, styles.text) if isinstance(cell, str) else styles.failed
             else:
-                sheet.write_string(row, column, _fitting(cell), style)
+                style = styles.text if isinstance(cell, str) else None
+            placed.append((column, _fitting(cell) if isinstance(cell, str) else cell, style))
+        if not links or self._links + len(links) > MAX_LINKS:
+            write_row(sheet, row, placed)
+            return
+        self._links += len(links)
+        for column, cell, style in placed:
+            if column in links:
+                sheet.write_url(row, column, links[column], styles.links.get(cell, style), str(cell))
+            elif isinstance(cell, str):
+                sheet.write_string(row, column, cell, style)
+            else:
+                sheet.write_number(row, column, cell, style)
 
     def finish(self) -> None:
         """Ends the table."""

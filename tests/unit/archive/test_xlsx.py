@@ -20,6 +20,7 @@ from services.archive.files import write_reports
 from services.archive.layouts import Column, Report
 from services.archive.reports import Row, find_batches, read_rows
 from services.archive.xlsx_file import XlsxFile
+from services.archive.xlsx_rows import write_row
 from services.archive.xlsx_sheet import Sheets, make_styles
 from tests.unit.archive import made
 from tests.unit.archive.made import attempt, finding, store
@@ -177,6 +178,27 @@ def test_every_text_is_read_as_it_was(tmp_path: Path, text: str) -> None:
 def test_a_text_that_is_markup_to_the_library_stays_text(tmp_path: Path) -> None:
     text = "<r><t>not mine</t></r>"
     assert sheets(table((text, "end"), path=tmp_path))["Rapport"][1] == [f"'{text}", "end"]
+
+
+def test_a_row_written_at_once_is_what_the_library_writes_cell_by_cell(tmp_path: Path) -> None:
+    texts = ("Fès & <b>", " before", "after\n", "آلو", "_x0041_", "\x1b\ufffe", "\"quoted'", "212600000001")
+    rows: tuple[tuple[str | int | float, ...], ...] = (texts, (0, -1, 20.25, 0.1, 1e-9, 12_345_678_901.5), ("after",))
+
+    def write_all(name: str, *, at_once: bool) -> str:
+        path = tmp_path / name
+        with Workbook(str(path), {"constant_memory": True}) as workbook:
+            sheet, style = workbook.add_worksheet(), workbook.add_format({"num_format": "@"})
+            sheet.write_string(0, 0, "heading")
+            for row, cells in enumerate(rows, 1):
+                placed = [(column, cell, style if column % 2 else None) for column, cell in enumerate(cells)]
+                if at_once:
+                    write_row(sheet, row, placed)
+                for column, cell, of_cell in () if at_once else placed:
+                    (sheet.write_string if isinstance(cell, str) else sheet.write_number)(row, column, cell, of_cell)
+            sheet.write_string(len(rows) + 1, 9, "last, cell by cell again")
+        return markup(path)
+
+    assert write_all("at-once.xlsx", at_once=True) == write_all("by-cell.xlsx", at_once=False)
 
 
 def test_a_text_longer_than_a_cell_is_cut_and_says_so(tmp_path: Path) -> None:
