@@ -13,7 +13,9 @@ from python_calamine import CalamineWorkbook
 from xlsxwriter import Workbook
 
 from ringtrue.database import reading
+from ringtrue.database.tables import verdicts
 from ringtrue.outcomes import Language
+from ringtrue.results.cases import count_cases
 from services.archive import xlsx_sheet
 from services.archive.cells import Cell, Print
 from services.archive.files import write_reports
@@ -89,6 +91,25 @@ def test_numbers_are_numbers_and_numbers_of_phones_and_orders_are_texts(judged: 
     headings, first, *_ = sheets(files[f"ingestion_output_{ENDING}"])["Rapport"]
     heard = dict(zip(headings, first, strict=True))
     assert (heard["duree_s"], heard["Nb_tonnalite"], heard["confiance_tonalites"]) == (30.5, 5, 0.97)
+
+
+def test_the_numbers_are_those_of_the_database(judged: sa.Engine, tmp_path: Path) -> None:
+    read = sheets(write(judged, tmp_path)[ENDING])
+    headings, *rows = read["Rapport"]
+    shown = {row["N° de commande"]: row for row in (dict(zip(headings, row, strict=True)) for row in rows)}
+    with reading(judged) as connection:
+        stored = connection.execute(sa.select(verdicts)).all()
+        counts = count_cases(connection)
+    assert stored
+    for verdict in stored:
+        row = shown[verdict.order_number]
+        assert row["Nbr_tentatives_appel"] == len(verdict.attempts)
+        assert row["Nb_tonnalite"] == verdict.attempts[-1]["ring_count"]
+    (total,) = [row for row in read["Synthèse"] if row[0] == "Total"]
+    named = ("compliant", "non_compliant", "to_review", "pending")
+    assert total[2:] == [sum(counts.values()), *(counts.get(verdict, 0) for verdict in named)]
+    evidence = [item for verdict in stored for one in verdict.findings for item in one["evidence"]]
+    assert len([row for row in read["Preuves"][1:] if row[3]]) == len(evidence)
 
 
 def test_the_evidence_names_rule_result_call_seconds_and_fact(judged: sa.Engine, tmp_path: Path) -> None:
