@@ -21,6 +21,9 @@ class Outcome(IntEnum):
     NOT_CLASSIFIED = 9
 
 
+#: The outcomes of a call in which nobody was reached.
+NOBODY_REACHED = frozenset({Outcome.UNREACHABLE, Outcome.SILENCE})
+
 #: What a technician's behaviour can be: rude, good or neutral, not classified.
 BAD, GOOD, BEHAVIOUR_NOT_CLASSIFIED = 0, 1, 2
 

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
-from ringtrue.database.tables import calls, classifications, manifest_rows, orders, transcripts
+from ringtrue.database.tables import calls, classifications, orders, transcripts
 from ringtrue.messages import Failure, Heard, Word
 
 _HEARD = TypeAdapter(Heard)
@@ -139,8 +139,8 @@ def calls_by_id(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Call
     return {call_id: found[call_id] for call_id in ids if call_id in found}
 
 
-def calls_in_windows(connection: sa.Connection, manifest_keys: Sequence[str]) -> dict[str, list[str]]:
-    """By case id of these manifests: the calls of its client number that started in its window, by start.
+def calls_in_windows(connection: sa.Connection, case_ids: Sequence[str]) -> dict[str, list[str]]:
+    """By case id: the calls of its client number that started in its window, by start.
 
     This is what registration alone shows. Calls of one client with the same `external_id` count once: the earliest.
     """
@@ -157,11 +157,9 @@ def calls_in_windows(connection: sa.Connection, manifest_keys: Sequence[str]) ->
     )
     query = (
         sa.select(orders.c.case_id, calls.c.call_id, calls.c.started_at_ms)
-        .select_from(manifest_rows)
-        .join(orders, orders.c.case_id == manifest_rows.c.case_id)
+        .select_from(orders)
         .join(calls, in_window)
-        .where(manifest_rows.c.manifest.in_(manifest_keys), manifest_rows.c.status == "present")
-        .distinct()
+        .where(orders.c.case_id.in_(case_ids))
     )
     found = dict[str, list[str]]()
     for row in sorted(connection.execute(query), key=lambda row: (row.started_at_ms, row.call_id)):

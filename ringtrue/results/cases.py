@@ -127,30 +127,41 @@ def count_cases(
     return {str(row[0]): int(row[1]) for row in connection.execute(query)}
 
 
-def cases_of(connection: sa.Connection, manifest_keys: Sequence[str]) -> list[Case]:
-    """The cases that these manifests hold, in the manifests' order and in that of their rows, each once."""
+def held_cases(connection: sa.Connection, manifest_keys: Sequence[str]) -> dict[str, str]:
+    """The category of each case that these manifests hold, by case id: in the manifests' order, then in their rows'."""
     query = (
-        _CASES.add_columns(manifest_rows.c.manifest.label("holder"), manifest_rows.c.row.label("line"))
-        .join(manifest_rows, manifest_rows.c.case_id == orders.c.case_id)
+        sa.select(manifest_rows.c.manifest, manifest_rows.c.row, orders.c.case_id, orders.c.category)
+        .join(orders, orders.c.case_id == manifest_rows.c.case_id)
         .where(manifest_rows.c.manifest.in_(manifest_keys), manifest_rows.c.status == "present")
     )
     place = {key: number for number, key in enumerate(manifest_keys)}
-    found = dict[str, Case]()
-    for row in sorted(connection.execute(query), key=lambda row: (place[row.holder], row.line)):
-        if row.case_id not in found:
-            found[row.case_id] = _case(row)
-    return list(found.values())
+    rows = sorted(connection.execute(query), key=lambda row: (place[row.manifest], row.row, row.case_id))
+    return {row.case_id: row.category for row in rows}
 
 
-def find_manifests(connection: sa.Connection, *, key: str = "", day: str = "") -> list[Manifest]:
-    """Manifests that could be read, by day and key. `key` may leave the bucket out."""
+def cases_by_id(connection: sa.Connection, ids: Sequence[str]) -> dict[str, Case]:
+    """These cases, in the order of `ids`; as many at once as a statement may have values."""
+    found = {row.case_id: _case(row) for row in connection.execute(_CASES.where(orders.c.case_id.in_(ids)))}
+    return {case_id: found[case_id] for case_id in ids if case_id in found}
+
+
+def find_manifests(connection: sa.Connection, *, key: str = "", prefix: str = "", day: str = "") -> list[Manifest]:
+    """Manifests that could be read, by day and key.
+
+    Args:
+        connection: To the database.
+        key: Only this one; the bucket may be left out.
+        prefix: Only those whose key begins so; the bucket may be left out, and the folders before the file's name.
+        day: Only of this day, YYYY-MM-DD.
+    """
     query = sa.select(manifests).where(manifests.c.status == "ok")
     if day:
         query = query.where(manifests.c.day == day)
-    rows = connection.execute(query.order_by(manifests.c.day)).all()
-    found = [Manifest(row.manifest, row.kind, row.category, row.day) for row in rows]
+    found = [Manifest(row.manifest, row.kind, row.category, row.day) for row in connection.execute(query)]
     if key:
-        found = [m for m in found if m.manifest == key or m.manifest.partition("/")[2] == key]
+        found = [m for m in found if key in (m.manifest, m.manifest.partition("/")[2])]
+    if prefix:
+        found = [m for m in found if any(name.startswith(prefix) for name in _names(m.manifest))]
     return sorted(found, key=lambda manifest: (manifest.day, manifest.manifest))
 
 
@@ -177,6 +188,10 @@ def _wanted(numbers: Sequence[str], manifest: str, standing: Sequence[str]) -> I
         yield orders.c.case_id.in_(held)
     if standing:
         yield VERDICT.in_(standing)
+
+
+def _names(key: str) -> tuple[str, str, str]:
+    return key, key.partition("/")[2], key.rpartition("/")[2]
 
 
 def _case(row: sa.Row[Any]) -> Case:

@@ -1,48 +1,61 @@
 """Writes a report as the CSV that a spreadsheet opens with a double click.
 
 French Excel expects semicolons and decimal commas and takes a file for UTF-8 only with a byte order mark, so these are
-the defaults; with another delimiter numbers have a decimal point. A text that a spreadsheet would take for a formula
-gets an apostrophe before it. The file appears whole or not at all.
+the defaults; with another delimiter numbers have a decimal point.
 """
 
 import csv
-import os
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 
-from ringtrue.errors import WrongUse
 from services.archive.cells import Cell
-from services.archive.reports import Report
+from services.archive.formulas import defused
+from services.archive.layouts import Report
+from services.archive.reports import Row
 
-#: A cell that begins so is a formula to some spreadsheet.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
+@dataclass(frozen=True, slots=True)
+class CsvForm:
+    """How CSV files are written.
 
-def write_csv(report: Report, folder: Path, delimiter: str = ";") -> Path:
-    """Writes a report into a folder, which is made if need be; replaces an earlier one. Returns the file's path.
-
-    Raises:
-        WrongUse: The file cannot be written there.
+    Attributes:
+        delimiter: Between cells.
+        mark: Whether a byte order mark stands before everything.
     """
-    path = folder / f"{report.name}.csv"
-    unfinished = folder / f".{report.name}.{os.getpid()}.part"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with unfinished.open("w", encoding="utf-8-sig", newline="") as file:
-            writer = csv.writer(file, delimiter=delimiter)
-            writer.writerow(report.headings)
-            writer.writerows([_written(cell, delimiter) for cell in row] for row in report.rows)
-        unfinished.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            unfinished.unlink()
-        raise WrongUse(f"the report {path} cannot be written: {error.strerror}") from error
-    return path
+
+    delimiter: str = ";"
+    mark: bool = True
 
 
-def _written(cell: Cell, delimiter: str) -> Cell:
-    if isinstance(cell, float) and delimiter == ";":
-        return str(cell).replace(".", ",")
-    if isinstance(cell, str) and cell.startswith(_FORMULA):
-        return f"'{cell}"
-    return cell
+class CsvFile(AbstractContextManager["CsvFile"]):
+    """A CSV file that is being written.
+
+    Args:
+        path: The file.
+        report: Whose headings it has.
+        form: Delimiter and byte order mark.
+    """
+
+    def __init__(self, path: Path, report: Report, form: CsvForm) -> None:
+        self._decimal_comma = form.delimiter == ";"
+        self._file = path.open("w", encoding="utf-8-sig" if form.mark else "utf-8", newline="")
+        self._writer = csv.writer(self._file, delimiter=form.delimiter)
+        self._writer.writerow([column.heading for column in report.columns])
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Writes rows."""
+        self._writer.writerows([self._written(cell) for cell in row.cells] for row in rows)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def _written(self, cell: Cell) -> Cell:
+        if isinstance(cell, float) and self._decimal_comma:
+            return str(cell).replace(".", ",")
+        return defused(cell) if isinstance(cell, str) else cell

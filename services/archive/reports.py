@@ -3,165 +3,142 @@
 For each kind, category and day there is the report itself and four companions with the same ending: `result_` (one
 layout for all kinds), `initial_` (what registration alone shows), `assembler_output_` (what was said) and
 `ingestion_output_` (what was heard). Manifests of the same kind and day share them: their rows follow one another, a
-case that several hold stands once.
+case that several hold stands once. Rows are read a few hundred cases at a time, however many there are.
 """
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from ringtrue import times
-from ringtrue.outcomes import Language
-from ringtrue.results.calls import Call, calls_by_id, calls_in_windows
-from ringtrue.results.cases import Case, Manifest, cases_of, find_manifests
-from services.archive.cells import LAYOUTS, RESULT, Cell, Layout, Line
+from ringtrue.results.calls import calls_by_id, calls_in_windows
+from ringtrue.results.cases import Manifest, cases_by_id, find_manifests, held_cases
+from services.archive.cells import Cell, Line, Print, Recording
+from services.archive.layouts import HEARD, INITIAL, LAYOUTS, RESULT, SAID, Report
 
-_ARABIC = re.compile(r"[\u0600-\u06ff]")
-_LATIN = re.compile(r"[A-Za-zÀ-ÿ]")
-
-_INITIAL = (
-    "numero_commande",
-    "client_number",
-    "motif",
-    "debut_periode",
-    "date_suspension",
-    "Nbr_tentatives_appel",
-    "dates_appels",
-    "branches_appels",
-)
-_SAID = ("call_id", "client_number", "date_appel", "statut", "langue", "transcription")
-_HEARD = (
-    "call_id",
-    "objet",
-    "statut",
-    "duree_s",
-    "codec",
-    "Nb_tonnalite",
-    "confiance_tonalites",
-    "tonalite_messagerie",
-    "fin_derniere_tonalite_s",
-    "segments",
-    "segments_en_echec",
-    "avertissements",
-)
+#: Cases that are read at once.
+_CHUNK = 300
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """A table: the file's name without its suffix, headings, and rows of cells."""
+class Row:
+    """A row of a report.
 
-    name: str
-    headings: tuple[str, ...]
-    rows: tuple[tuple[Cell, ...], ...]
+    Attributes:
+        cells: One per column.
+        order: What the row of the report itself is about, for its evidence and the summary; None in companions.
+    """
+
+    cells: tuple[Cell, ...]
+    order: Line | None = None
 
 
-def make_reports(
-    connection: sa.Connection, zone: ZoneInfo, language: Language, *, manifest: str = "", day: str = ""
-) -> list[Report]:
-    """Every report of the manifests that were read.
+@dataclass(frozen=True, slots=True)
+class ReportSet:
+    """The five reports of one kind, category and day."""
+
+    kind: str
+    category: str
+    day: str
+
+    @property
+    def reports(self) -> tuple[Report, ...]:
+        """The report itself, then its companions."""
+        ending = f"{self.kind}_{self.category}_{self.day}"
+        layout = LAYOUTS.get((self.kind, self.category))
+        own = [Report(ending, layout, "verdicts")] if layout else []
+        return (
+            *own,
+            Report(f"result_{ending}", RESULT, "orders"),
+            Report(f"initial_{ending}", INITIAL, "orders"),
+            Report(f"assembler_output_{ending}", SAID, "calls"),
+            Report(f"ingestion_output_{ending}", HEARD, "calls"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Manifests of one kind and day, and what they give.
+
+    Attributes:
+        sets: By category.
+        cases: The category of each case, by case id in the order of the rows.
+    """
+
+    sets: dict[str, ReportSet]
+    cases: dict[str, str]
+
+    @property
+    def reports(self) -> list[Report]:
+        """All of its reports."""
+        return [report for one in self.sets.values() for report in one.reports]
+
+
+def find_batches(connection: sa.Connection, *, manifest: str = "", prefix: str = "", day: str = "") -> list[Batch]:
+    """What there is to report, by kind and day.
 
     Args:
         connection: To the database.
-        zone: The operator's time zone, in which all dates are printed.
-        language: Of results and comments; headings are the business's own.
         manifest: Only of this manifest (its key, with or without the bucket).
+        prefix: Only of manifests whose key or name begins so.
         day: Only of this day, YYYY-MM-DD.
     """
-    found = find_manifests(connection, key=manifest, day=day)
-    reports = list[Report]()
-    for kind_and_day, group in groupby(sorted(found, key=_kind_and_day), key=_kind_and_day):
+    found = find_manifests(connection, key=manifest, prefix=prefix, day=day)
+    batches = list[Batch]()
+    for (kind, of_day), group in groupby(sorted(found, key=_kind_and_day), key=_kind_and_day):
         manifests = list(group)
-        keys = [m.manifest for m in manifests]
-        cases = cases_of(connection, keys)
-        tried = calls_in_windows(connection, keys)
-        calls = calls_by_id(connection, list(dict.fromkeys(call for ids in tried.values() for call in ids)))
-        for category in _categories(manifests, cases):
-            ours = [case for case in cases if case.order.category == category]
-            ending = f"{kind_and_day[0]}_{category}_{kind_and_day[1]}"
-            reports += _reports(ending, (kind_and_day[0], category), ours, tried, calls, zone, language)
-    return reports
+        cases = held_cases(connection, [m.manifest for m in manifests])
+        # Those of the manifests, so that an empty one has its report too; where the rows decide, those of the rows.
+        categories = sorted({m.category for m in manifests if m.category} | set(cases.values()))
+        batches.append(Batch({category: ReportSet(kind, category, of_day) for category in categories}, cases))
+    return batches
 
 
-def _reports(
-    ending: str,
-    kind: tuple[str, str],
-    cases: Sequence[Case],
-    tried: dict[str, list[str]],
-    calls: dict[str, Call],
-    zone: ZoneInfo,
-    language: Language,
-) -> Iterable[Report]:
-    lines = [Line(case, zone, language) for case in cases]
-    if kind in LAYOUTS:
-        yield _by_layout(ending, LAYOUTS[kind], lines)
-    yield _by_layout(f"result_{ending}", RESULT, lines)
-    attempts = {line.case.order.case_id: [calls[i] for i in tried.get(line.case.order.case_id, ())] for line in lines}
-    initial = tuple(_initial(line, attempts[line.case.order.case_id]) for line in lines)
-    yield Report(f"initial_{ending}", _INITIAL, initial)
-    each = {call.call_id: call for found in attempts.values() for call in found}.values()
-    yield Report(f"assembler_output_{ending}", _SAID, tuple(_said(call, zone) for call in each))
-    yield Report(f"ingestion_output_{ending}", _HEARD, tuple(_heard(call) for call in each))
+def read_rows(connection: sa.Connection, batch: Batch, printed: Print) -> Iterator[tuple[int, dict[str, list[Row]]]]:
+    """The rows of a batch, those of a few hundred cases at a time: of how many, and by the name of their report."""
+    ids = list(batch.cases)
+    told = set[tuple[str, str]]()
+    for start in range(0, len(ids), _CHUNK):
+        lines = _lines(connection, ids[start : start + _CHUNK], printed)
+        rows = dict[str, list[Row]]()
+        for category, one in batch.sets.items():
+            ours = [line for line in lines if line.case.order.category == category]
+            called = {call.call_id: call for line in ours for call in line.calls}
+            fresh = [call for call_id, call in called.items() if (category, call_id) not in told]
+            told.update((category, call.call_id) for call in fresh)
+            recordings = [Recording(call, printed) for call in fresh]
+            for report in one.reports:
+                match report.about:
+                    case "verdicts":
+                        rows[report.name] = [Row(_cells(report, line), line) for line in ours]
+                    case "orders":
+                        rows[report.name] = [Row(_cells(report, line)) for line in ours]
+                    case "calls":
+                        rows[report.name] = [Row(_cells(report, recording)) for recording in recordings]
+        yield len(lines), rows
 
 
-def _by_layout(name: str, layout: Layout, lines: Sequence[Line]) -> Report:
-    headings = tuple(heading for heading, _ in layout)
-    return Report(name, headings, tuple(tuple(cell(line) for _, cell in layout) for line in lines))
+def _lines(connection: sa.Connection, ids: Sequence[str], printed: Print) -> list[Line]:
+    cases = cases_by_id(connection, ids)
+    tried = calls_in_windows(connection, ids)
+    last = {case_id: case.attempts[-1].call_id for case_id, case in cases.items() if case.attempts}
+    calls = calls_by_id(connection, list(dict.fromkeys((*_flat(tried.values()), *last.values()))))
+    lines = list[Line]()
+    for case_id, case in cases.items():
+        latest = calls.get(last.get(case_id, ""))
+        technician = latest.agent_number if latest else None
+        lines.append(Line(case, printed, tuple(calls[call] for call in tried.get(case_id, ())), technician))
+    return lines
 
 
-def _initial(line: Line, calls: Sequence[Call]) -> tuple[Cell, ...]:
-    order = line.case.order
-    return (
-        order.number,
-        order.client_number,
-        order.motif,
-        line.moment(order.window_start_ms),
-        line.moment(order.suspended_at_ms),
-        len(calls),
-        ", ".join(line.moment(call.started_at_ms) for call in calls),
-        ", ".join(call.branch or "?" for call in calls),
-    )
+def _cells(report: Report, told: Line | Recording) -> tuple[Cell, ...]:
+    return tuple(column.cell(told) for column in report.columns)
 
 
-def _said(call: Call, zone: ZoneInfo) -> tuple[Cell, ...]:
-    start = "" if call.started_at_ms is None else times.local(call.started_at_ms, zone).strftime("%Y-%m-%d %H:%M:%S")
-    return call.call_id, call.client_number, start, call.status, _languages(call.text), call.text
-
-
-def _heard(call: Call) -> tuple[Cell, ...]:
-    heard = call.heard
-    parts = (call.parts_total, call.parts_failed)
-    if heard is None:
-        why = (call.failure.message,) if call.failure else ()
-        return (call.call_id, call.key, call.status, *("" for _ in range(6)), *parts, "; ".join((*why, *call.warnings)))
-    end_s = None if heard.last_ring_end_ms is None else heard.last_ring_end_ms / 1000
-    return (
-        call.call_id,
-        call.key,
-        call.status,
-        heard.duration_ms / 1000,
-        heard.codec,
-        heard.ring_count,
-        heard.ring_confidence,
-        {True: "oui", False: "non", None: ""}[heard.voicemail_tone],
-        end_s,
-        *parts,
-        "; ".join(call.warnings),
-    )
-
-
-def _languages(text: str) -> str:
-    """By script: Arabic letters are Darija (`ary`), Latin ones French."""
-    return "+".join(code for code, letters in (("ary", _ARABIC), ("fr", _LATIN)) if letters.search(text))
+def _flat(lists: Iterable[list[str]]) -> Iterator[str]:
+    return (item for items in lists for item in items)
 
 
 def _kind_and_day(manifest: Manifest) -> tuple[str, str]:
     return manifest.kind, manifest.day
-
-
-def _categories(manifests: Sequence[Manifest], cases: Sequence[Case]) -> list[str]:
-    """Those of the manifests, so that an empty one has its report too; where the rows decide, those of the rows."""
-    return sorted({m.category for m in manifests if m.category} | {case.order.category for case in cases})

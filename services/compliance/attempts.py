@@ -14,11 +14,8 @@ from enum import Enum
 
 from ringtrue import times
 from ringtrue.messages import Answer, CallFacts, Order, Span
-from ringtrue.outcomes import BAD, CODES, GOOD, Outcome
+from ringtrue.outcomes import BAD, CODES, GOOD, NOBODY_REACHED, Outcome
 from services.compliance.ruleset import Ruleset
-
-#: Outcomes that mean that nobody was reached.
-UNREACHABLE = frozenset({Outcome.UNREACHABLE, Outcome.SILENCE})
 
 
 class Truth(Enum):
@@ -167,7 +164,7 @@ def _read(facts: CallFacts, order: Order, rules: Ruleset) -> Call:
         rings=rings,
         polite=_polite(facts.behaviour, doubt),
         own_branch=_own_branch(facts.branch, rules.branch_of(order.kind, order.category)),
-        unreachable=_among(outcomes, UNREACHABLE),
+        unreachable=_among(outcomes, NOBODY_REACHED),
         valid=_valid(outcomes, rings, facts.voicemail_tone, rules.min_rings),
     )
 

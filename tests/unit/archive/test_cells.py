@@ -6,7 +6,8 @@ from ringtrue.messages import OrderVerdict
 from ringtrue.outcomes import Language
 from ringtrue.results.cases import Case
 from services.archive import cells
-from services.archive.cells import ACQUISITION_ADSL, RESULT, Cell, Line
+from services.archive.cells import Cell, Line, Print
+from services.archive.layouts import ACQUISITION_ADSL, ACQUISITION_VULA, SAV_ADSL, SAV_VULA, Layout
 from tests.unit.archive import made
 from tests.unit.archive.made import attempt, finding
 
@@ -26,11 +27,13 @@ def line(verdict: OrderVerdict, language: Language = "fr") -> Line:
         unassigned=verdict.unassigned,
         judged_at_ms=verdict.event_time_ms,
     )
-    return Line(case, made.ZONE, language)
+    return Line(case, Print(made.ZONE, language))
 
 
-def printed(verdict: OrderVerdict) -> dict[str, Cell]:
-    return {heading: cell(line(verdict)) for heading, cell in ACQUISITION_ADSL}
+def printed(
+    verdict: OrderVerdict, layout: Layout[Line] = ACQUISITION_ADSL, language: Language = "fr"
+) -> dict[str, Cell]:
+    return {column.heading: column.cell(line(verdict, language)) for column in layout}
 
 
 THREE = (
@@ -38,20 +41,6 @@ THREE = (
     attempt("recordings/b", "2026-11-18 11:00", outcome=0, rings=3),
     attempt("recordings/c", "2026-11-18 13:00", outcome=0, rings=5),
 )
-
-
-def test_the_headings_are_those_of_the_business() -> None:
-    assert [heading for heading, _ in ACQUISITION_ADSL] == [
-        *("File_date", "Date de dernier statut", "N° de commande", "N_Ordre", "nd", "Numero_de_contact"),
-        *("Motif de rejet", "ville", "Nbr_tentatives_appel", "Conformite_Nb_Appel", "Nb_tonnalite"),
-        *("Conformite_Nb_Tonalite", "Conformité Intervalle", "Conformité_Declaratif", "Qualité_communication"),
-        *("Conformité_IAM", "Commentaire_1"),
-    ]
-    assert [heading for heading, _ in RESULT] == [
-        *("numero_commande", "client_number", "date_commande", "date_suspension", "Nbr_tentatives_appel"),
-        *("Conformité Intervalle", "appels_branch", "Nb_tonnalite", "status", "Classification modele"),
-        *("Qualite_communication", "Conformite_IAM", "Commentaires"),
-    ]
 
 
 def test_a_compliant_unreachable_order() -> None:
@@ -146,8 +135,9 @@ def test_a_pending_order_says_what_it_waits_for_and_a_fresh_one_that_it_waits() 
     row = printed(waiting)
     assert (row["Nbr_tentatives_appel"], row["Conformite_Nb_Appel"]) == (1, "")
     assert row["Commentaire_1"] == "En attente : appel recordings/a"
-    fresh = Line(Case(made.order(), made.MANIFEST, 2, "pending"), made.ZONE, "fr")
+    fresh = Line(Case(made.order(), made.MANIFEST, 2, "pending"), Print(made.ZONE, "fr"))
     assert [cells.attempts(fresh), cells.rings(fresh), cells.comment(fresh)] == ["", "", "En attente"]
+    assert [cells.reached(fresh), cells.last_called(fresh), cells.stage(fresh)] == ["", "", "En attente"]
 
 
 def test_recordings_without_a_client_are_always_told() -> None:
@@ -167,3 +157,100 @@ def test_the_outcome_is_that_of_the_last_call() -> None:
 def test_results_speak_the_language_of_reports() -> None:
     judged = made.verdict(findings=(finding("interval", "failed"),), attempts=THREE)
     assert line(judged, "en").result("interval") == "Not compliant"
+
+
+def test_acquisition_vula_has_its_own_numbers_and_the_time_of_the_last_call() -> None:
+    order = made.order(category="VULA", line_id="L-9")
+    rules = ("last_call", "attempts", "interval", "rings", "branch")
+    verdict = made.verdict(order, findings=tuple(finding(rule) for rule in rules), attempts=THREE)
+    assert printed(verdict, ACQUISITION_VULA) == {
+        "Traité le": "2026-11-19",
+        "Last": "2026-11-18",
+        "InwiB2C_Commande_de_partage__c": "C-1",
+        "ID Ligne": "L-9",
+        "numéro ligne": "0522000001",
+        "Ville": "Fès",
+        "N de contact": "212600000001",
+        "Statut Dégroupage": "Client injoignable",
+        "Date_appel_technicien": "2026-11-18 13:00:00",
+        "Nbr_tentatives_appel": 3,
+        "Conformité_NB_APPEL": "Conforme",
+        "Nb_tonalité": 5,
+        "Conformité_Nb_Tonalité": "Conforme",
+        "Conformité Délai": "Conforme",
+        "Conformité_Declaratif": "Conforme",
+        "Qualité_communication": "",
+        "Conformité_IAM": "Conforme",
+        "Commentaire_1": "",
+    }
+
+
+ABSENT = made.order(kind="SAV", motif="Client absent", motif_outcome=6, name="Amina Test")
+
+
+def test_a_sav_order_of_another_motif() -> None:
+    calls = (attempt("recordings/a", "2026-11-18 09:00", outcome=6, behaviour=0),)
+    rules = (finding("declaration"), finding("branch"), finding("behaviour", "failed"))
+    verdict = made.verdict(ABSENT, findings=rules, attempts=calls)
+    assert printed(verdict, SAV_ADSL) == {
+        "Date et heure suspension IAM": "2026-11-18 16:00:00",
+        "ETAT": "Traité",
+        "Date traitement": "2026-11-19",
+        "N° de contact": "212600000001",
+        "MDN": "0522000001",
+        "Nom": "Amina Test",
+        "Number IAM": "W-1",
+        "Motif de suspension": "Client absent",
+        "Date d'appel technicien": "2026-11-18 09:00:00",
+        "Nbr d appel": 1,
+        "Tonalités 5": "",
+        "Joignabilité client": "Oui",
+        "Sous Résultat": "Client absent",
+        "Qualité de communication": "Mauvais",
+        "NC Appel": "Conforme",
+        "NC Déclaratif": "Conforme",
+        "Conformité": "Conforme",
+        "Commentaire": "",
+        "Ville": "Fès",
+    }
+    vula = printed(verdict, SAV_VULA)
+    assert (vula["Date de Suspension"], vula["Nom & prénom"], vula["NC déclaratif"]) == (
+        "2026-11-18",
+        "Amina Test",
+        "Conforme",
+    )
+
+
+def test_sav_shows_the_number_of_attempts_where_they_are_too_few() -> None:
+    sav = made.order(kind="SAV")
+    few = made.verdict(sav, "non_compliant", attempts=THREE[:2], findings=(finding("attempts", "failed"),))
+    nobody = made.verdict(ABSENT, "non_compliant", findings=(finding("declaration", "failed", reason="no_call_found"),))
+    unsure = made.verdict(sav, "to_review", attempts=THREE[:2], findings=(finding("attempts", "undetermined"),))
+    late = made.verdict(sav, attempts=THREE[:1], findings=(finding("attempts", "not_applicable"),))
+    for layout in (SAV_ADSL, SAV_VULA):
+        shown = [printed(verdict, layout)["NC Appel"] for verdict in (few, nobody, unsure, late)]
+        assert shown == [2, 0, "À vérifier", ""]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "word"), [(3, "Non"), (0, "Non"), (1, "Oui"), (4, "Oui"), (9, "inconnu"), (None, "inconnu")]
+)
+def test_a_client_was_reachable_when_the_last_call_reached_someone(outcome: int | None, word: str) -> None:
+    calls = (THREE[0], attempt("recordings/z", "2026-11-18 14:00", outcome=outcome))
+    assert cells.reached(line(made.verdict(attempts=calls))) == word
+    assert cells.reached(line(made.verdict())) == "NA"
+
+
+def test_a_sav_order_is_waiting_while_pending_and_done_afterwards() -> None:
+    said = ("pending", "to_review", "compliant", "non_compliant")
+    stages = [printed(made.verdict(ABSENT, verdict), SAV_ADSL)["ETAT"] for verdict in said]
+    assert stages == ["En attente", "Traité", "Traité", "Traité"]
+
+
+def test_every_word_of_a_row_is_there_in_english_under_the_same_headings() -> None:
+    calls = (attempt("recordings/a", "2026-11-18 09:00", outcome=6, behaviour=0),)
+    judged = made.verdict(ABSENT, "non_compliant", findings=(finding("declaration", "failed"),), attempts=calls)
+    row = printed(judged, SAV_ADSL, "en")
+    assert row.keys() == printed(judged, SAV_ADSL).keys()
+    headings = ("ETAT", "Joignabilité client", "Sous Résultat", "Qualité de communication", "NC Déclaratif")
+    assert [row[heading] for heading in headings] == ["Processed", "Yes", "Client not at home", "Bad", "Not compliant"]

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from python_calamine import CalamineWorkbook
 from typer.testing import CliRunner, Result
 
+from ringtrue import times
 from ringtrue.cli.app import command_line
 from ringtrue.database import SchemaMismatch, open_database, upgrade
 from ringtrue.errors import WrongUse
@@ -150,6 +152,48 @@ def test_report_writes_the_files_and_names_them(data: Path) -> None:
         ("C-2", "Conforme"),
     ]
     assert "2 rows" in run("report", "--out", str(out)).stdout
+
+
+def test_report_writes_both_formats_when_asked_and_both_hold_the_same(data: Path) -> None:
+    out = data / "reports"
+    told = document("report", "--out", str(out), "--format", "csv, xlsx")
+    files = {Path(file["path"]).name: file["rows"] for file in told["files"]}
+    assert len(files) == 10
+    assert files["ACQUISITION_ADSL_2026-11-18.xlsx"] == files["ACQUISITION_ADSL_2026-11-18.csv"] == 2
+    for path in out.glob("*.csv"):
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            written = [[cell.replace(",", ".") for cell in row] for row in csv.reader(file, delimiter=";")]
+        sheet = CalamineWorkbook.from_path(str(path.with_suffix(".xlsx"))).get_sheet_by_index(0).to_python()
+        read = [
+            [f"{cell:g}" if isinstance(cell, float) else str(cell).replace(",", ".") for cell in row] for row in sheet
+        ]
+        assert read == written
+    with pytest.raises(WrongUse, match="csv, xlsx"):
+        run("report", "--out", str(out), "--format", "pdf")
+
+
+def test_report_tells_its_progress_on_standard_error_only(data: Path) -> None:
+    result = run("report", "--out", str(data / "reports"), "--json")
+    assert "2/2" in result.stderr
+    assert json.loads(result.stdout)["files"]
+
+
+def test_report_takes_days_by_name_in_the_operators_zone(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = str(data / "reports")
+    monkeypatch.setattr(times, "now_ms", lambda: made.at("2026-11-19 00:00:01"))
+    assert len(document("report", "--out", out, "--day", "yesterday")["files"]) == 5
+    assert run("report", "--out", out, "--day", "today").exit_code == 1
+    monkeypatch.setattr(times, "now_ms", lambda: made.at("2026-11-18 23:59:59"))
+    assert len(document("report", "--out", out, "--day", "today")["files"]) == 5
+    with pytest.raises(WrongUse, match="yesterday or today"):
+        run("report", "--out", out, "--day", "18/11/2026")
+
+
+def test_report_takes_the_beginning_of_names_and_csv_without_a_mark(data: Path) -> None:
+    out = data / "reports"
+    assert document("report", "--out", str(out), "--prefix", "crc_vula", code=1) == {"files": []}
+    document("report", "--out", str(out), "--prefix", "crc_", "--no-bom", "--delimiter", ",")
+    assert (out / "ACQUISITION_ADSL_2026-11-18.csv").read_bytes().startswith(b"File_date,Date")
 
 
 def test_report_of_no_manifest_needs_a_look_and_names_those_there_are(data: Path) -> None:

@@ -1,7 +1,10 @@
-"""Which files a manifest gives, and what a spreadsheet makes of them."""
+"""Which files a manifest gives, and what a spreadsheet makes of the CSV ones."""
 
 import csv
-from dataclasses import replace
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,21 +12,42 @@ import sqlalchemy as sa
 
 from ringtrue.database import reading
 from ringtrue.errors import WrongUse
-from services.archive.cells import Cell
-from services.archive.csv_file import write_csv
-from services.archive.reports import Report, make_reports
+from services.archive import reports as reading_reports
+from services.archive.cells import Cell, Print
+from services.archive.csv_file import CsvFile, CsvForm
+from services.archive.files import write_reports
+from services.archive.layouts import Column, Report
+from services.archive.reports import Row, find_batches, read_rows
 from tests.unit.archive import made
 from tests.unit.archive.made import at, store
 
+FRENCH = CsvForm()
 ENDING = "ACQUISITION_ADSL_2026-11-18"
 
 
-def reports(engine: sa.Engine, **chosen: str) -> dict[str, Report]:
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A report with all its rows."""
+
+    headings: list[str]
+    rows: list[tuple[Cell, ...]]
+
+
+def reports(engine: sa.Engine, **chosen: str) -> dict[str, Table]:
+    printed = Print(made.ZONE, "fr")
+    found = dict[str, Table]()
     with reading(engine) as connection:
-        return {report.name: report for report in make_reports(connection, made.ZONE, "fr", **chosen)}
+        for batch in find_batches(connection, **chosen):
+            rows = defaultdict[str, list[tuple[Cell, ...]]](list)
+            for _, chunk in read_rows(connection, batch, printed):
+                for name, read in chunk.items():
+                    rows[name] += [row.cells for row in read]
+            for report in batch.reports:
+                found[report.name] = Table([column.heading for column in report.columns], rows[report.name])
+    return found
 
 
-def column(report: Report, heading: str) -> list[Cell]:
+def column(report: Table, heading: str) -> list[Cell]:
     place = report.headings.index(heading)
     return [row[place] for row in report.rows]
 
@@ -64,7 +88,7 @@ def test_manifests_of_one_day_share_a_report_one_after_the_other(engine: sa.Engi
 def test_a_withdrawn_case_is_in_no_report(engine: sa.Engine) -> None:
     store(engine, made.manifest(), made.row(), made.verdict())
     store(engine, made.row(revision=2, status="withdrawn", order=None, order_number="C-1"))
-    assert reports(engine)[ENDING].rows == ()
+    assert reports(engine)[ENDING].rows == []
 
 
 def test_reports_can_be_had_of_one_day_or_one_manifest(engine: sa.Engine) -> None:
@@ -75,6 +99,42 @@ def test_reports_can_be_had_of_one_day_or_one_manifest(engine: sa.Engine) -> Non
     assert {name[-10:] for name in reports(engine, manifest=other)} == {"2026-11-19"}
     assert {name[-10:] for name in reports(engine, manifest=other.partition("/")[2])} == {"2026-11-19"}
     assert reports(engine, manifest="crc_adsl_2026-11-19.csv") == {}
+
+
+@pytest.mark.parametrize(
+    "prefix", ["recordings/manifests/crc_adsl_2026-11-19", "manifests/crc_adsl_2026-11-19", "crc_adsl_2026-11-19"]
+)
+def test_reports_can_be_had_of_the_manifests_whose_name_begins_so(engine: sa.Engine, prefix: str) -> None:
+    other = "recordings/manifests/crc_adsl_2026-11-19.csv"
+    store(engine, made.manifest(), made.manifest(other, day="2026-11-19"))
+    assert {name[-10:] for name in reports(engine, prefix=prefix)} == {"2026-11-19"}
+    assert len(reports(engine, prefix="recordings/manifests/")) == 10
+    assert reports(engine, prefix="adsl") == {}
+
+
+def test_a_sav_manifest_gives_the_reports_of_adsl_and_vula_apart(engine: sa.Engine) -> None:
+    sav = made.MANIFEST.replace("crc_adsl", "sav")
+    store(engine, made.manifest(sav, kind="SAV", category=""))
+    for line, category in ((2, "VULA"), (3, "ADSL"), (4, "VULA")):
+        order = made.order(f"S-{line}", kind="SAV", category=category, work_order=f"W-{line}")
+        store(engine, made.row(order, line, sav), made.verdict(order))
+    found = reports(engine)
+    assert len(found) == 10
+    assert column(found["SAV_ADSL_2026-11-18"], "Number IAM") == ["W-3"]
+    assert column(found["SAV_VULA_2026-11-18"], "Number IAM") == ["W-2", "W-4"]
+    assert column(found["result_SAV_VULA_2026-11-18"], "numero_commande") == ["S-2", "S-4"]
+
+
+def test_rows_are_the_same_however_many_are_read_at_once(engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(engine, made.manifest(), made.registered(), made.classified())
+    for line in range(2, 9):
+        order = made.order(f"C-{line}")
+        store(engine, made.row(order, line), made.verdict(order))
+    at_once = reports(engine)
+    monkeypatch.setattr(reading_reports, "_CHUNK", 3)
+    assert reports(engine) == at_once
+    assert len(at_once[ENDING].rows) == 7
+    assert len(at_once[f"assembler_output_{ENDING}"].rows) == 1
 
 
 def test_a_manifest_that_could_not_be_read_gives_none(engine: sa.Engine) -> None:
@@ -129,40 +189,69 @@ def test_rows_and_columns_of_every_report_match(engine: sa.Engine) -> None:
         assert all(len(row) == len(report.headings) for row in report.rows)
 
 
+def table(*headings: str) -> Report:
+    return Report("r", tuple(Column(heading, str) for heading in headings), "orders")
+
+
+def written(folder: Path, report: Report, *rows: tuple[Cell, ...], form: CsvForm = FRENCH) -> Path:
+    chunks = iter([{report.name: [Row(row) for row in rows]}])
+    (file,) = write_reports([report], chunks, folder, {"csv": partial(CsvFile, form=form)})
+    assert file.rows == len(rows)
+    return file.path
+
+
 def read(path: Path, delimiter: str = ";") -> list[list[str]]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.reader(file, delimiter=delimiter))
 
 
 def test_the_file_opens_in_a_french_spreadsheet(tmp_path: Path) -> None:
-    report = Report("ACQUISITION_ADSL_2026-11-18", ("ville", "n", "durée"), (("Fès; médina", 3, 12.5), ("", None, 1)))
-    path = write_csv(report, tmp_path / "reports")
-    assert path.name == "ACQUISITION_ADSL_2026-11-18.csv"
+    rows = (("Fès; médina", 3, 12.5), ("", None, 1))
+    path = written(tmp_path / "reports", table("ville", "n", "durée"), *rows)
+    assert path.name == "r.csv"
     assert path.read_bytes() == '\ufeffville;n;durée\r\n"Fès; médina";3;12,5\r\n;;1\r\n'.encode()
-    assert read(write_csv(report, tmp_path, ","), ",")[1] == ["Fès; médina", "3", "12.5"]
+    commas = written(tmp_path, table("ville", "n", "durée"), *rows, form=CsvForm(","))
+    assert read(commas, ",")[1] == ["Fès; médina", "3", "12.5"]
+
+
+def test_the_byte_order_mark_can_be_left_out(tmp_path: Path) -> None:
+    assert written(tmp_path, table("ville"), form=CsvForm(mark=False)).read_bytes() == b"ville\r\n"
 
 
 @pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
 def test_no_cell_is_a_formula(tmp_path: Path, begin: str) -> None:
     cells = (f'{begin}HYPERLINK("http://example.invalid")', f"x{begin}", -1)
-    assert read(write_csv(Report("r", ("a", "b", "c"), (cells,)), tmp_path))[1] == [f"'{cells[0]}", cells[1], "-1"]
+    assert read(written(tmp_path, table("a", "b", "c"), cells))[1] == [f"'{cells[0]}", cells[1], "-1"]
 
 
 def test_a_motif_that_is_a_formula_stays_text_all_the_way(engine: sa.Engine, tmp_path: Path) -> None:
     order = replace(made.order(), motif="=1+1", city="@Fès")
     store(engine, made.manifest(), made.row(order), made.verdict(order))
-    row = read(write_csv(reports(engine)[ENDING], tmp_path))[1]
+    found = reports(engine)[ENDING]
+    row = read(written(tmp_path, table(*found.headings), *found.rows))[1]
     assert (row[6], row[7]) == ("'=1+1", "'@Fès")
 
 
 def test_an_earlier_report_is_replaced_whole(tmp_path: Path) -> None:
-    write_csv(Report("r", ("a",), (("long",) * 1,) * 100), tmp_path)
-    write_csv(Report("r", ("a",), (("new",),)), tmp_path)
+    written(tmp_path, table("a"), *[("long",)] * 100)
+    written(tmp_path, table("a"), ("new",))
     assert read(tmp_path / "r.csv") == [["a"], ["new"]]
+    assert [path.name for path in tmp_path.iterdir()] == ["r.csv"]
+
+
+def test_a_report_that_is_not_finished_leaves_the_earlier_one_and_nothing_else(tmp_path: Path) -> None:
+    def broken() -> Iterator[dict[str, list[Row]]]:
+        yield {"r": [Row(("half",))]}
+        raise RuntimeError("the database is away")
+
+    written(tmp_path, table("a"), ("whole",))
+    with pytest.raises(RuntimeError, match="away"):
+        write_reports([table("a")], broken(), tmp_path, {"csv": partial(CsvFile, form=FRENCH)})
+    assert read(tmp_path / "r.csv") == [["a"], ["whole"]]
     assert [path.name for path in tmp_path.iterdir()] == ["r.csv"]
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(WrongUse, match="cannot be written"):
-        write_csv(Report("r", ("a",), ()), tmp_path / "file")
+        written(tmp_path / "file", table("a"))

@@ -1,0 +1,12 @@
+"""Texts that a spreadsheet would take for something else."""
+
+#: A cell that begins so is a formula to some spreadsheet; the last is what XlsxWriter takes for ready-made markup.
+_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "<r>")
+
+
+def defused(text: str) -> str:
+    """The text with an apostrophe before it where it would be a formula.
+
+    In Excel files, too, where a text is no formula by itself: who saves one as CSV would make it one.
+    """
+    return f"'{text}" if text.startswith(_BEGINNINGS) else text
