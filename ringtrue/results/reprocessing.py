@@ -8,7 +8,7 @@ of the judge.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import sqlalchemy as sa
@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from ringtrue.database.tables import calls, orders, transcripts
 from ringtrue.messages import CallCommand, CallTranscribed, Failure, OrderCommand
 from ringtrue.results.calls import Call, calls_by_id, words_of
-from ringtrue.results.cases import Case, find_cases
+from ringtrue.results.cases import Case, cases_by_id, find_cases
 from ringtrue.streaming.topics import CALLS_COMMANDS, CALLS_TRANSCRIBED, ORDERS_COMMANDS, Topic
 
 #: In the order of the pipeline.
@@ -177,10 +177,10 @@ def _cases_around(connection: sa.Connection, call_ids: Sequence[str]) -> tuple[C
 
 
 def _cases_by_id(connection: sa.Connection, case_ids: Sequence[str]) -> tuple[Case, ...]:
-    return tuple(case for chunk in _chunks(case_ids) for case in _standing(find_cases(connection, numbers=chunk)))
+    return _standing(case for chunk in _chunks(case_ids) for case in cases_by_id(connection, chunk).values())
 
 
-def _standing(cases: Sequence[Case]) -> tuple[Case, ...]:
+def _standing(cases: Iterable[Case]) -> tuple[Case, ...]:
     return tuple(case for case in cases if case.verdict != "withdrawn")
 
 

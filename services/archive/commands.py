@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
@@ -20,6 +20,7 @@ from services.archive.cells import Print
 from services.archive.csv_file import CsvFile, CsvForm
 from services.archive.files import Formats, Written, write_reports
 from services.archive.reports import Row, find_batches, read_rows
+from services.archive.sending import mail, put_beside
 
 app = typer.Typer()
 
@@ -38,16 +39,27 @@ def report(
     ] = "csv",
     delimiter: Annotated[str, typer.Option(help="Between cells of CSV; French Excel expects a semicolon.")] = ";",
     bom: Annotated[bool, typer.Option(help="Begin CSV with a byte order mark; Excel expects one.")] = True,
+    beside: Annotated[
+        bool,
+        typer.Option("--beside-manifest", help="Put the files into the bucket, too: .reports beside the manifest."),
+    ] = False,
+    email: Annotated[bool, typer.Option(help="Send the files to RINGTRUE_MAIL__RECIPIENTS; none goes twice.")] = False,
+    email_again: Annotated[
+        bool, typer.Option("--email-again", help="Send them though they went out before, or may have.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Writes the reports of the manifests that were read: KIND_CATEGORY_DAY.csv (or .xlsx) and its four companions.
 
     Rows stand in the manifest's order. Results are in the language of RINGTRUE_LANGUAGE, dates in RINGTRUE_TIME_ZONE.
-    Excel files hold the evidence and a summary, too. Exit code 1: no manifest of this key, prefix or day was read.
+    Excel files hold the evidence and a summary, too. E-mail needs RINGTRUE_MAIL__HOST, __SENDER and __RECIPIENTS.
+
+    Exit code 1: no manifest of this key, prefix or day was read. 3: the store or the mail server is away; the files are
+    written all the same.
     """
     if len(delimiter) != 1:
         raise WrongUse(f"--delimiter {delimiter!r}: one character is expected, such as ; or ,")
-    written = list[Written]()
+    written, put = list[Written](), list[str]()
     with open_results() as (connection, settings):
         formats = _formats(file_format, CsvForm(delimiter, bom), settings.language)
         printed = Print(settings.zone, settings.language)
@@ -63,12 +75,22 @@ def report(
                     progress.advance(bar, orders)
 
             for batch in batches:
-                written += write_reports(batch.reports, followed(read_rows(connection, batch, printed)), out, formats)
+                files = write_reports(batch.reports, followed(read_rows(connection, batch, printed)), out, formats)
+                if beside:
+                    put += put_beside(settings, batch.manifests, [file.path for file in files])
+                written += files
         known = find_manifests(connection)
+    titles = [report.name for batch in batches for report in batch.reports if report.about == "verdicts"]
+    sent = mail(settings, titles, written, again=email_again) if written and (email or email_again) else []
     if as_json:
-        print_json({"files": [{"path": str(file.path), "rows": file.rows} for file in written]})
+        document: dict[str, Any] = {"files": [{"path": str(file.path), "rows": file.rows} for file in written]}
+        document |= {"objects": put} if beside else {}
+        document |= {"mails": [{"subject": one.letter.subject, "sent": one.sent} for one in sent]} if sent else {}
+        print_json(document)
     else:
         print_lines(f"{file.path}: {file.rows} rows" for file in written)
+        print_lines(f"put into the bucket: {name}" for name in put)
+        print_lines(f"{'sent' if one.sent else 'went out before'}: {one.letter.subject}" for one in sent)
     if not written:
         names = ", ".join(f"{m.manifest} ({m.day})" for m in known) or "none at all"
         complain(f"no such manifest was read; there are: {names}")

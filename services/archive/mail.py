@@ -113,7 +113,6 @@ def send(
     for letter in all_letters:
         digest = letter.digest(settings.recipients_list)
         if not deliveries.claim(engine, digest, letter.subject, settings.recipients_list, again=again):
-            _log.info("sent before", subject=letter.subject)
             outcomes.append(Outcome(letter, sent=False))
             continue
         message = _message(settings, letter, digest)

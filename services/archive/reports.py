@@ -64,10 +64,12 @@ class Batch:
     Attributes:
         sets: By category.
         cases: The category of each case, by case id in the order of the rows.
+        manifests: Their keys, bucket first.
     """
 
     sets: dict[str, ReportSet]
     cases: dict[str, str]
+    manifests: tuple[str, ...]
 
     @property
     def reports(self) -> list[Report]:
@@ -88,10 +90,11 @@ def find_batches(connection: sa.Connection, *, manifest: str = "", prefix: str =
     batches = list[Batch]()
     for (kind, of_day), group in groupby(sorted(found, key=_kind_and_day), key=_kind_and_day):
         manifests = list(group)
-        cases = held_cases(connection, [m.manifest for m in manifests])
+        keys = tuple(m.manifest for m in manifests)
+        cases = held_cases(connection, keys)
         # Those of the manifests, so that an empty one has its report too; where the rows decide, those of the rows.
         categories = sorted({m.category for m in manifests if m.category} | set(cases.values()))
-        batches.append(Batch({category: ReportSet(kind, category, of_day) for category in categories}, cases))
+        batches.append(Batch({category: ReportSet(kind, category, of_day) for category in categories}, cases, keys))
     return batches
 
 

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from ringtrue.database import open_database, upgrade
 from tests.unit.database.engines import DATABASES, fresh_database
+from tests.unit.storage.stub_s3 import StubS3
 
 
 @pytest.fixture(params=DATABASES)
@@ -22,3 +23,13 @@ def engine(url: str) -> Iterator[sa.Engine]:
     upgrade(engine)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def bucket() -> Iterator[StubS3]:
+    """A store with an empty bucket `recordings`."""
+    stub = StubS3(buckets={"recordings": {}})
+    server = stub.start()
+    yield stub
+    server.shutdown()
+    server.server_close()

@@ -12,9 +12,12 @@ from typer.testing import CliRunner, Result
 from ringtrue import times
 from ringtrue.cli.app import command_line
 from ringtrue.database import SchemaMismatch, open_database, upgrade
-from ringtrue.errors import WrongUse
+from ringtrue.errors import Misconfigured, WrongUse
+from services.ingest.objects import is_hidden
 from tests.unit.archive import made
 from tests.unit.archive.made import attempt, finding, store
+from tests.unit.archive.mail_server import Office, Served
+from tests.unit.storage.stub_s3 import StubS3
 
 
 @pytest.fixture
@@ -221,3 +224,44 @@ def test_every_command_teaches(command: list[str]) -> None:
     result = run(*command, "--help")
     assert result.exit_code == 0
     assert "--json" in result.stdout
+
+
+def test_reports_go_out_by_email_once(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    office = Office()
+    arguments = ("report", "--out", str(tmp_path / "out"), "--email")
+    with pytest.raises(Misconfigured, match="RINGTRUE_MAIL__HOST is not set"):
+        run(*arguments)
+    with Served(office, None) as port:
+        for name, value in {"HOST": "127.0.0.1", "PORT": str(port), "SECURITY": "none"}.items():
+            monkeypatch.setenv(f"RINGTRUE_MAIL__{name}", value)
+        monkeypatch.setenv("RINGTRUE_MAIL__SENDER", "ringtrue@operator.example")
+        monkeypatch.setenv("RINGTRUE_MAIL__RECIPIENTS", "partner@iam.example")
+        subject = "Rapports de conformité : ACQUISITION_ADSL_2026-11-18"
+        assert document(*arguments)["mails"] == [{"subject": subject, "sent": True}]
+        assert document(*arguments)["mails"] == [{"subject": subject, "sent": False}]
+        assert f"went out before: {subject}" in run(*arguments).stdout
+        assert document(*arguments, "--email-again")["mails"] == [{"subject": subject, "sent": True}]
+    first, _ = office.taken
+    assert first["Subject"] == subject
+    assert {part.get_filename() for part in first.iter_attachments()} == {
+        path.name for path in (tmp_path / "out").iterdir()
+    }
+    assert "ACQUISITION_ADSL_2026-11-18.csv : 2 lignes" in first.get_body().get_content()  # type: ignore[union-attr]
+
+
+def test_reports_are_put_beside_their_manifest_where_no_lister_takes_them_for_one(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bucket: StubS3
+) -> None:
+    arguments = ("report", "--out", str(tmp_path / "out"), "--beside-manifest")
+    with pytest.raises(WrongUse, match="is for a bucket"):
+        run(*arguments)
+    monkeypatch.setenv("RINGTRUE_SOURCE", "s3://recordings")
+    for name, value in bucket.settings.model_dump().items():
+        if name in ("endpoint", "access_key", "secure"):
+            monkeypatch.setenv(f"RINGTRUE_S3__{name.upper()}", str(value))
+    monkeypatch.setenv("RINGTRUE_S3__SECRET_KEY", bucket.settings.secret_key.get_secret_value())
+    told = document(*arguments)
+    written = {f"manifests/.reports/{path.name}": path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert {key: found.data for key, found in bucket.buckets["recordings"].items()} == written
+    assert sorted(told["objects"]) == sorted(f"recordings/{key}" for key in written)
+    assert all(is_hidden(key) for key in written)

@@ -1,60 +1,18 @@
 """Reports by e-mail, tried on a real SMTP server on loopback."""
 
-import email
-import ssl
-from asyncio import WriteTransport
 from collections.abc import Callable, Iterator
-from email.message import EmailMessage
-from email.policy import default
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from pydantic import SecretStr
 
 from ringtrue.database import open_database, upgrade
 from ringtrue.errors import Away, Misconfigured, WrongUse
 from ringtrue.settings import MailSettings
 from services.archive.mail import Letter, letters, send
-from tests.integration.process import free_port
+from tests.unit.archive.mail_server import PASSWORD, USER, Office, Served
 from tests.unit.storage.certificates import loopback_certificate
-
-USER, PASSWORD = "reports", "secret-of-reports"
-
-
-class Office:
-    """The server: keeps what it takes, and does to some messages what a test asks for."""
-
-    def __init__(self) -> None:
-        self.taken: list[EmailMessage] = []
-        self.envelopes: list[list[str]] = []
-        self.answers: list[str] = []  # to the next messages, before it takes any
-        self.breaks_off = False
-        self.unknown = ""
-
-    async def handle_RCPT(  # noqa: N802 - as the library calls it
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, _: list[str]
-    ) -> str:
-        if address == self.unknown:
-            return f"550 no such mailbox: {address}"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        if self.answers:
-            return self.answers.pop(0)
-        assert isinstance(envelope.content, bytes)
-        message = email.message_from_bytes(envelope.content, policy=default)
-        assert isinstance(message, EmailMessage)
-        self.taken.append(message)
-        self.envelopes.append(list(envelope.rcpt_tos))
-        if self.breaks_off:
-            assert isinstance(server.transport, WriteTransport)
-            server.transport.abort()
-        return "250 taken"
 
 
 @pytest.fixture
@@ -78,28 +36,6 @@ def settings(office: Office, tmp_path: Path) -> Iterator[MailSettings]:
             ca_file=certificate,
             timeout_s=10,
         )
-
-
-class Served:
-    """The server, while the block runs; its port."""
-
-    def __init__(self, office: Office, context: ssl.SSLContext | None, **options: Any) -> None:
-        options |= {"tls_context": context, "require_starttls": True, "authenticator": _knows} if context else {}
-        self._controller = Controller(
-            office, hostname="127.0.0.1", port=free_port(), data_size_limit=2_000_000, **options
-        )
-
-    def __enter__(self) -> int:
-        self._controller.start()
-        return int(self._controller.port)
-
-    def __exit__(self, *_: object) -> None:
-        self._controller.stop()
-
-
-def _knows(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
-    assert isinstance(data, LoginPassword)
-    return AuthResult(success=(data.login, data.password) == (USER.encode(), PASSWORD.encode()), handled=False)
 
 
 @pytest.fixture
