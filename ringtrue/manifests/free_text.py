@@ -27,6 +27,8 @@ _STOPS = r"[\r\n\t;,|/()\[\]:=<>*#\"]|(?:^|(?<=\s))[-\u2010-\u2015]+|[-\u2010-\u
 #: Stops across which a name still belongs to the label that follows: "ALAMI Karim, contact", not "Joint. Contact".
 _SOFT_STOPS = frozenset(",;|/(:=-\n\r\t\u2010\u2011\u2012\u2013\u2014\u2015")
 _NAME = re.compile(r"[^\W\d_](?:[^\W\d_]|['’.\-]|\s(?=\S))*")
+#: A longer text is not a number alone.
+_NUMBER_CHARS = 40
 #: A name has at most so many words, and at least so many letters.
 _NAME_WORDS, _NAME_LETTERS = 6, 3
 
@@ -52,7 +54,7 @@ class _Token:
 
 def find_contact(text: str, labels: Labels, plan: NumberPlan = MOROCCO) -> Contact:
     """The client's number and name in a comment; a comment that is nothing but a mobile number may be mangled."""
-    alone = phone.normalise(text, plan)
+    alone = phone.normalise(text, plan) if len(text) <= _NUMBER_CHARS else None
     if alone and _is_mobile(alone, plan):
         return Contact(alone, None)
     text = unicodedata.normalize("NFC", text)
@@ -190,11 +192,20 @@ def _any_of(labels: tuple[str, ...], *, needs_colon: bool = False) -> str:
     return rf"(?<![^\W\d_])(?:{written})" if labels else r"(?!)"
 
 
+class _Plain(dict[int, int]):
+    """The letter without case and accent of each letter that was met."""
+
+    def __missing__(self, letter: int) -> int:
+        plain = self[letter] = ord(unicodedata.normalize("NFKD", chr(letter))[0].lower()[0])
+        return plain
+
+
+_PLAIN = _Plain()
+
+
 def _plain(text: str) -> str:
     """The text without case and accents, character by character, so that positions stay what they are."""
-    if text.isascii():
-        return text.lower()
-    return "".join(c.lower() if c.isascii() else unicodedata.normalize("NFKD", c)[0].lower()[0] for c in text)
+    return text.translate(_PLAIN)
 
 
 def _is_mobile(number: str, plan: NumberPlan) -> bool:
