@@ -54,18 +54,22 @@ def _rows(data: bytes, encoding: str, separator: str, headings_line: int) -> Ite
 def _records(lines: Iterator[str], separator: str, headings_line: int) -> Iterator[list[str]]:
     """The records of a CSV file.
 
-    A quoted cell may span lines, but a stray quote may not swallow the rows that follow it: below the headings, a
-    record of several lines that has another number of cells than they is taken back, and its first line is split at
-    the separators.
+    A quoted cell may span lines, but a stray quote may not swallow the rows that follow it: a record of several lines
+    whose quote never closes, or that has another number of cells than the headings above it, is taken back, and its
+    first line is split at the separators.
     """
     ahead = deque[str]()
     number = width = 0
+    unclosed = False
 
     def following() -> Iterator[str]:
+        nonlocal unclosed
+        unclosed = False
         for position in range(_RECORD_LINES):
             if position == len(ahead) and not fill():
-                return
+                break
             yield ahead[position]
+        unclosed = True  # asked for more than there is
 
     def fill() -> bool:
         line = next(lines, "")
@@ -84,7 +88,7 @@ def _records(lines: Iterator[str], separator: str, headings_line: int) -> Iterat
             try:
                 cells = next(reader)
                 spanned = reader.line_num
-                stray = spanned > 1 and (len(cells) != (width or len(cells)) or spanned == _RECORD_LINES)
+                stray = spanned > 1 and (unclosed or len(cells) != (width or len(cells)))
             except csv.Error:  # a cell beyond the limit of the csv module
                 stray = True
             if stray:

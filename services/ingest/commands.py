@@ -222,6 +222,10 @@ def processed_day(text: str) -> date | None:
         raise WrongUse(f"the day {text!r} is not of the form YYYY-MM-DD") from error
 
 
+#: Columns of `orders check` whose cells are of one short form.
+_WHOLE = ("row", "client", "ordered", "suspended", "calls count from")
+
+
 def _show(manifest: "Manifest", path: Path, settings: Settings) -> None:
     console = output()
     kind = f"{manifest.kind} {manifest.category}".strip()
@@ -229,7 +233,7 @@ def _show(manifest: "Manifest", path: Path, settings: Settings) -> None:
     title = _plain(f"{path.name}{sheet}: {kind}, day {manifest.day}")
     table = Table(title=title, title_justify="left")
     for heading in ("row", "order", "client", "ordered", "suspended", "calls count from", "motif", "category", "name"):
-        table.add_column(heading)
+        table.add_column(heading, no_wrap=heading in _WHOLE)
     for one in manifest.orders:
         order = one.order
         moments = (order.ordered_at_ms, order.suspended_at_ms, order.window_start_ms)
