@@ -62,8 +62,8 @@ ROWS = {
         "Category": "FTTH",
         "Date réouverture systeme": "",
         "Date recyclage": "46344.25",
-        "Commentaire envoi vers opérateur d'infra": "Perte de synchro depuis deux jours. Nom et prénom : EL ALAMI Karim, "
-        "contact : 06{n:08d}, adresse : 12 rue des Orangers, appt 4",
+        "Commentaire envoi vers opérateur d'infra": "Perte de synchro depuis deux jours. Nom et prénom : EL ALAMI "
+        "Karim, contact : 06{n:08d}, adresse : 12 rue des Orangers, appt 4",
         "Numéro chez l'opérateur d'infra": "OT-{n}",
         "city": "Agadir",
     },
@@ -96,9 +96,7 @@ def measure(file: Path) -> list[str]:
     started = time.perf_counter()
     manifest = read_manifest(data, file.name, layouts, _ZONE)
     seconds = time.perf_counter() - started
-    own, child = (
-        resource.getrusage(who).ru_maxrss // 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
+    own, child = (resource.getrusage(who).ru_maxrss // 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     unpacking = str(child) if file.suffix == ".xlsx" else ""
     counts = (str(len(manifest.orders)), str(len(manifest.rejected)))
     return [*counts, f"{seconds:.1f}", f"{manifest.rows / seconds:,.0f}", str(own), unpacking]

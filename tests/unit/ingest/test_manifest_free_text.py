@@ -193,39 +193,28 @@ def test_another_country_has_its_own_mobile_numbers() -> None:
     assert find_contact("contact : 01 23 45 67 89, +33 6 12 34 56 78", LABELS, france).number == "33612345678"
 
 
-PIECES = st.sampled_from(
-    [
-        "contact",
-        "Nom et prénom",
-        "nom :",
-        "prénom :",
-        ":",
-        " ",
-        "\n",
-        "-",
-        ".",
-        "(",
-        ")",
-        "/",
-        "06",
-        "12345678",
-        "0612345678",
-        "+212",
-        "É",
-        "ALAMI",
-        "18/11/2026",
-        "10h30",
-        "6.12345678E+08",
-        "́",
-        "İ",
-        "ß",
-        "\u2028",
-        "٠٦",
-    ]
-)
+WORDS = ["contact", "Nom et prénom", "nom :", "prénom :", "06", "12345678", "0612345678", "+212", "É", "ALAMI"]
+MARKS = [
+    ":",
+    " ",
+    "\n",
+    "-",
+    ".",
+    "(",
+    ")",
+    "/",
+    "18/11/2026",
+    "10h30",
+    "6.12345678E+08",
+    "\u0301",
+    "İ",
+    "ß",
+    "\u2028",
+    "٠٦",
+]
 
 
-@given(st.lists(PIECES, max_size=25).map("".join))
+@given(st.lists(st.sampled_from(WORDS + MARKS), max_size=25).map("".join))
 def test_no_text_breaks_the_reading_and_every_number_is_a_mobile_one(text: str) -> None:
     found = find_contact(text, LABELS)
     assert found.number is None or (normalise(found.number) == found.number and found.number[3] in "67")
