@@ -19,11 +19,13 @@ class NumberPlan:
     trunk: str
     #: First digits of a subscriber number that the business calls: mobile and fixed lines.
     leading: str
+    #: Those of the mobile ones among them.
+    mobile: str
     #: Digits of a subscriber number without the trunk prefix.
     length: int
 
 
-MOROCCO = NumberPlan(country="212", trunk="0", leading="567", length=9)
+MOROCCO = NumberPlan(country="212", trunk="0", leading="567", mobile="67", length=9)
 
 #: Spaces (any kind), dots, dashes (any kind) and the invisible marks that come with copied text.
 _SEPARATOR_CATEGORIES = frozenset({"Zs", "Cc", "Pd", "Cf"})

@@ -1,1 +1,1 @@
-"""Manifests: `layouts` are data, `tables` reads the bytes, `rows` one row, `manifest` the whole."""
+"""Manifests: `layouts` are data, `tables` finds the table in a file, `rows` reads a row, `manifest` the whole."""

@@ -1,8 +1,8 @@
 """Reads a manifest: which of its rows are orders to check, which do not count, which are unusable and why.
 
-The file's name chooses the layout (`layouts.yaml`), `tables` gives the rows as texts, and `manifest_rows` makes of each
-exactly one of `ManifestOrder`, `Skipped` (it does not count) or `Rejected` (it would count, but cannot be used). A bad
-row never stops the others; only a file in which no row can be read is an `UnreadableManifest`.
+The file's name chooses the layout (`layouts.yaml`), `tables` finds the table and gives its rows as texts, and `rows`
+makes of each exactly one of `ManifestOrder`, `Skipped` (it does not count) or `Rejected` (it would count, but cannot be
+used). A bad row never stops the others; only a file in which no row can be read is an `UnreadableManifest`.
 """
 
 import re
@@ -13,9 +13,11 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from ringtrue import times
-from ringtrue.manifests.layouts import Layout, Layouts, folded
+from ringtrue.manifests.headings import Expected
+from ringtrue.manifests.layouts import Layouts
 from ringtrue.manifests.rows import ManifestOrder, Rejected, RowReader, Skipped
-from ringtrue.manifests.tables import Row, Table, UnreadableTable, read_table
+from ringtrue.manifests.sheets import Row, UnreadableTable
+from ringtrue.manifests.tables import open_table
 
 __all__ = ["Manifest", "ManifestOrder", "Rejected", "Skipped", "UnreadableManifest", "as_json", "read_manifest"]
 
@@ -27,17 +29,31 @@ _DAY_FIRST = re.compile(r"(?<!\d)(?P<day>\d\d)(?P<s>[-_.]?)(?P<month>\d\d)(?P=s)
 
 
 class UnreadableManifest(ValueError):
-    """A manifest of which no row can be read: the file, the column where one is to blame, and what is expected."""
+    """A manifest of which no row can be read: the file, what is expected, and the sheet, row and column to blame."""
 
-    def __init__(self, file: str, message: str, column: str | None = None) -> None:
-        super().__init__(f"{file}: {message}")
+    def __init__(
+        self, file: str, message: str, *, sheet: str | None = None, row: int | None = None, column: str | None = None
+    ) -> None:
+        where = [file]
+        if sheet is not None:
+            where.append(f"sheet {sheet!r}")
+        if row is not None:
+            where.append(f"row {row}")
+        super().__init__(f"{', '.join(where)}: {message}")
         self.file = file
-        self.column = column
+        self.sheet, self.row, self.column = sheet, row, column
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a manifest holds: `rows` are its orders, skipped and rejected ones. `day` is None when no row has a date."""
+    """What a manifest holds.
+
+    Attributes:
+        category: empty where each row says its own.
+        day: the processed day; None when no row has a date.
+        rows: its orders, skipped and rejected rows together.
+        sheet: of the workbook; None of a text file.
+    """
 
     kind: str
     category: str
@@ -46,6 +62,7 @@ class Manifest:
     orders: tuple[ManifestOrder, ...]
     skipped: tuple[Skipped, ...]
     rejected: tuple[Rejected, ...]
+    sheet: str | None = None
 
 
 def read_manifest(
@@ -74,23 +91,25 @@ def read_manifest(
     if layout is None:
         known = ", ".join(layout.file_name for layout in layouts.layouts)
         raise UnreadableManifest(key, f"no layout is for this name; expected one that contains: {known}")
+    expected = Expected(layout.columns.required(), layout.optional())
     try:
-        reader, rows = _open(data, key, layout, layouts, zone, lives)
-        if day is None:
-            day = _day_in(name) or _day_of_most(*_open(data, key, layout, layouts, zone, lives))
-        results = [reader.read(row, day) for row in rows]
+        with open_table(data, expected, workbook=name.lower().endswith(".xlsx"), lives=lives) as table:
+            reader = RowReader(table, layout, layouts, zone)
+            day = day or _day_in(name) or _day_of_most(reader, _telling(table.rows(), lives))
+            results = [reader.read(row, day) for row in _telling(table.rows(), lives)]
     except UnreadableTable as error:
-        raise UnreadableManifest(key, str(error)) from error
+        raise UnreadableManifest(key, str(error), sheet=error.sheet, row=error.row, column=error.column) from error
     orders, superseded = _one_per_client([result for result in results if isinstance(result, ManifestOrder)])
     skipped = [result for result in results if isinstance(result, Skipped)] + superseded
     return Manifest(
         kind=layout.kind,
-        category=layout.category,
+        category="" if layout.categories else layout.category,
         day=day,
         rows=len(results),
         orders=orders,
         skipped=tuple(sorted(skipped, key=lambda one: one.row)),
         rejected=tuple(result for result in results if isinstance(result, Rejected)),
+        sheet=table.sheet,
     )
 
 
@@ -121,43 +140,11 @@ def as_json(manifest: Manifest, file: str, zone: ZoneInfo) -> dict[str, object]:
     }
 
 
-def _open(
-    data: bytes, key: str, layout: Layout, layouts: Layouts, zone: ZoneInfo, lives: Callable[[], None]
-) -> tuple[RowReader, Iterator[Row]]:
-    wanted = [heading for heading in layout.columns.model_dump().values() if heading] + list(layout.recyclage)
-    table = read_table(data, wanted, workbook=key.lower().endswith(".xlsx"))
-    positions = _positions(table, key, layout, wanted)
-    reader = RowReader(
-        layout=layout,
-        layouts=layouts,
-        zone=zone,
-        positions=positions,
-        width=len(table.headings),
-        outcomes=layout.outcomes(),
-        statuses=frozenset(folded(status) for status in layout.statuses),
-    )
-    return reader, _telling(table.rows, lives)
-
-
 def _telling(rows: Iterable[Row], lives: Callable[[], None]) -> Iterator[Row]:
     for count, row in enumerate(rows):
         if count % _TELLING_ROWS == 0:
             lives()
         yield row
-
-
-def _positions(table: Table, key: str, layout: Layout, wanted: list[str]) -> dict[str, int]:
-    found: dict[str, list[int]] = {}
-    for position, heading in enumerate(table.headings):
-        found.setdefault(folded(heading), []).append(position)
-    for heading in wanted:
-        if len(found.get(folded(heading), [])) > 1:
-            raise UnreadableManifest(key, f"the column {heading!r} stands twice in the headings", heading)
-    missing = [heading for heading in layout.columns.required() if folded(heading) not in found]
-    if missing:
-        message = f"the column {missing[0]!r} is missing; expected the headings {', '.join(layout.columns.required())}"
-        raise UnreadableManifest(key, message, missing[0])
-    return {heading: found[folded(heading)][0] for heading in wanted if folded(heading) in found}
 
 
 def _day_in(name: str) -> date | None:

@@ -69,7 +69,8 @@ class Manifests(Worker):
         self._rows(step, name, revision, manifest)
         for rejected in manifest.rejected:
             where = f"{name} row {rejected.row}"
-            message = f"{where}, column {rejected.column!r}, value {rejected.value!r}: {rejected.reason}"
+            sheet = f", sheet {manifest.sheet!r}" if manifest.sheet else ""
+            message = f"{where}{sheet}, column {rejected.column!r}, value {rejected.value!r}: {rejected.reason}"
             part = json.dumps({"row": rejected.row, "column": rejected.column, "value": rejected.value}).encode()
             step.refuse(BadRecord("rejected_row", message), subject=where, part=part)
         read = ManifestRead(

@@ -193,13 +193,13 @@ def check(
     needs_a_look = False
     for path in manifests:
         try:
-            manifest = read_manifest(read_file(path), path.name, layouts, settings.zone, processed)
+            manifest = read_manifest(read_file(path), str(path), layouts, settings.zone, processed)
         except (UnreadableManifest, OSError) as error:
             needs_a_look = True
             if as_lines:
                 typer.echo(json.dumps({"file": str(path), "error": str(error)}, ensure_ascii=False))
             else:
-                news().print(f"[red]{path}[/]: {error}", highlight=False, soft_wrap=True)
+                news().print(f"[red]not read[/]: {escape(str(error))}", highlight=False, soft_wrap=True)
             continue
         needs_a_look |= bool(manifest.rejected)
         if as_lines:
@@ -209,18 +209,32 @@ def check(
     sys.exit(1 if needs_a_look else 0)
 
 
+#: Columns of `orders check` whose cells are of one short form.
+_WHOLE = ("row", "client", "ordered", "suspended", "calls count from")
+
+
 def _show(manifest: "Manifest", path: Path, settings: Settings) -> None:
     console = output()
-    table = Table(title=f"{path.name}: {manifest.kind} {manifest.category}, day {manifest.day}", title_justify="left")
-    for heading in ("row", "order", "client", "ordered", "suspended", "calls count from", "motif"):
-        table.add_column(heading)
+    kind = f"{manifest.kind} {manifest.category}".strip()
+    sheet = f", sheet {manifest.sheet!r}" if manifest.sheet else ""
+    title = _plain(f"{path.name}{sheet}: {kind}, day {manifest.day}")
+    table = Table(title=title, title_justify="left")
+    for heading in ("row", "order", "client", "ordered", "suspended", "calls count from", "motif", "category", "name"):
+        table.add_column(heading, no_wrap=heading in _WHOLE)
     for one in manifest.orders:
         order = one.order
         moments = (order.ordered_at_ms, order.suspended_at_ms, order.window_start_ms)
         local = [times.local(moment, settings.zone).strftime("%Y-%m-%d %H:%M") for moment in moments]
-        table.add_row(str(one.row), order.number, order.client_number, *local, order.motif)
+        cells = (order.number, order.client_number, *local, order.motif, order.category, order.name or "")
+        table.add_row(str(one.row), *map(_plain, cells))
     console.print(table)
     for skipped in manifest.skipped:
-        console.print(f"  row {skipped.row} does not count: {skipped.reason}", highlight=False)
+        console.print(f"  row {skipped.row} does not count: {_plain(skipped.reason)}", highlight=False, soft_wrap=True)
     for bad in manifest.rejected:
-        console.print(f"  [red]row {bad.row} is refused[/]: {bad.column} {bad.value!r}: {bad.reason}", highlight=False)
+        why = _plain(f"{bad.column} {bad.value!r}: {bad.reason}")
+        console.print(f"  [red]row {bad.row} is refused[/]: {why}", highlight=False, soft_wrap=True)
+
+
+def _plain(text: str) -> str:
+    """A manifest's text for the terminal: no markup of ours, and nothing that steers it."""
+    return escape("".join(c if c.isprintable() else " " for c in text))

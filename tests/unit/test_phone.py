@@ -84,5 +84,5 @@ def test_the_result_is_always_country_code_and_nine_digits(subscriber: str, arou
 
 
 def test_another_country_is_another_plan() -> None:
-    france = NumberPlan(country="33", trunk="0", leading="123456789", length=9)
+    france = NumberPlan(country="33", trunk="0", leading="123456789", mobile="67", length=9)
     assert normalise("+33 6 12 34 56 78", france) == normalise("0612345678", france) == "33612345678"

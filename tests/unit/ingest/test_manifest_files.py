@@ -78,7 +78,7 @@ def test_a_manifest_without_rows_holds_no_orders() -> None:
 def test_a_missing_column_is_named_with_what_is_expected() -> None:
     data = csv_of({}).replace(b"numero_de_contact", b"telephone")
     with pytest.raises(
-        UnreadableManifest, match=r"CRC_ADSL_2026-11-18.csv: the column 'numero_de_contact' is missing"
+        UnreadableManifest, match=r"CRC_ADSL_2026-11-18.csv, row 1: the column 'numero_de_contact' is missing"
     ) as caught:
         read_manifest(data, NAME, LAYOUTS, CASABLANCA)
     assert caught.value.column == "numero_de_contact"
@@ -101,7 +101,8 @@ def test_a_name_of_no_known_kind_says_which_there_are(name: str) -> None:
     ("data", "name", "said"),
     [
         (b"", "crc_adsl.csv", "empty"),
-        (b"\r\n , \r\n", "crc_adsl.csv", "no headings"),
+        (b"\r\n  \r\n", "crc_adsl.csv", "no headings"),
+        (b"\r\n , \r\n", "crc_adsl.csv", "'inwib2c_order__c' is missing"),
         (b"\x00\x01", "crc_adsl.csv", "not a text"),
         (b"RIFF....WAVE", "crc_adsl.csv", "'inwib2c_order__c' is missing"),
         (b"PK\x03\x04 and no more", "crc_adsl.csv", "not an Excel workbook"),

@@ -11,6 +11,7 @@ from ringtrue.streaming.topics import MANIFESTS_READ, MANIFESTS_SEEN, ORDERS_ROW
 from services.ingest import cases
 from services.ingest.cases import Manifests
 from services.ingest.objects import object_seen
+from tests.unit.ingest.manifests import COMMENT, SAV_ROW, workbook_of
 from tests.unit.workers.bench import Bench, Crash, only
 from tests.unit.workers.conftest import MakeBench
 from tests.unit.workers.shelf import BUCKET, Shelf, etag_of
@@ -96,6 +97,19 @@ def test_a_rejected_row_is_a_dead_letter_that_names_row_column_value_and_reason(
     assert (letter.error, letter.subject) == ("rejected_row", f"{NAME} row 3")
     for told in (NAME, "row 3", "numero_de_contact", "'12'", "not a phone number"):
         assert told in letter.message
+
+
+def test_a_rejected_row_of_a_workbook_is_a_dead_letter_that_names_its_sheet(desk: Desk) -> None:
+    key, bad = "manifests/sav_2026-11-18.xlsx", {**SAV_ROW, COMMENT: "?"}
+    data = workbook_of({"Notes": [["city"]], "Export": [list(SAV_ROW), list(SAV_ROW.values()), list(bad.values())]})
+    desk.shelf.put(BUCKET, key, data)
+    desk.announce(data, key)
+    [row] = desk.rows()
+    assert row.order is not None
+    assert (row.order.category, row.order.name) == ("ADSL", "ALAMI Karim")
+    read = only(desk.read())
+    assert (read.kind, read.category, read.orders, read.rejected) == ("SAV", "", 1, 1)
+    assert f"{BUCKET}/{key} row 3, sheet 'Export', column {COMMENT!r}" in only(desk.bench.letters()).message
 
 
 def test_a_manifest_that_is_announced_again_is_not_read_again(desk: Desk) -> None:

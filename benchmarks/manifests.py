@@ -1,0 +1,136 @@
+"""How fast ingest reads manifests, and in how much memory.
+
+    python -m benchmarks.manifests [--orders 100000]
+
+A manifest of each layout, as CSV and as XLSX, with one row in a hundred that cannot be used. Each is read in a process
+of its own, from its bytes to the orders; *memory* is the most that this process took, *unpacking* the most of the child
+that unpacks a workbook. The goal is 5,000 rows/s on one core.
+"""
+
+import argparse
+import io
+import json
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import xlsxwriter
+
+from benchmarks.tables import say, show, table
+from ringtrue.manifests.layouts import load_layouts
+from ringtrue.manifests.manifest import read_manifest
+
+_DAY = "2026-11-18"
+_ZONE = ZoneInfo("Africa/Casablanca")
+#: What the rows of each layout hold, by the name of its files; {n} is the number of the row.
+ROWS = {
+    "CRC_ADSL": {
+        "inwib2c_order__c": "CMD-{n}",
+        "inwib2c_degroupage_num__c": "OT-{n}",
+        "date_commande": "2026-11-17 09:00:00",
+        "date_last_status": f"{_DAY} 18:00:00",
+        "numero_de_contact": "06{n:08d}",
+        "statut_de_degroupage_iam": "Client injoignable",
+        "statut_commande": "Suspendue",
+        "nd": "0522{n:06d}",
+        "city": "Fès",
+        "premiere_date_recyclage": "18/11/2026 08:00",
+    },
+    "CRC_VULA": {
+        "inwib2c_commande_de_partage__c": "CMD-{n}",
+        "createddate": "17/11/2026 09:00",
+        "lastmodifieddate": "18/11/2026 18:00",
+        "inwib2c_numerocontact__c": "+2126{n:08d}",
+        "inwib2c_statut_demande__c": "Suspendue",
+        "inwib2c_motif__c": "Client reporte RDV",
+        "inwib2c_nd_attribut__c": "0522{n:06d}",
+        "inwib2c_city__c": "Rabat",
+        "inwib2c_lineid__c": "L{n}",
+    },
+    "SAV": {
+        "Number": "INC{n}",
+        "ND": "0522{n:06d}",
+        "Date d'envoi vers l'opérateur d'infra": "46343.375",
+        "Date suspension": "46344.75",
+        "Motif suspension": "Client absent",
+        "Category": "FTTH",
+        "Date réouverture systeme": "",
+        "Date recyclage": "46344.25",
+        "Commentaire envoi vers opérateur d'infra": "Perte de synchro depuis deux jours. Nom et prénom : EL ALAMI "
+        "Karim, contact : 06{n:08d}, adresse : 12 rue des Orangers, appt 4",
+        "Numéro chez l'opérateur d'infra": "OT-{n}",
+        "city": "Agadir",
+    },
+}
+
+
+def main(orders: int) -> None:
+    """Prints a table, a line for each layout and format."""
+    made = table(
+        "Reading manifests",
+        f"{orders} orders each, one core; Python {platform.python_version()}",
+        ("layout", "format"),
+        ("file MB", "orders", "refused", "s", "rows/s", "memory MB", "unpacking MB"),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ROWS:
+            for suffix, write in ((".csv", _csv), (".xlsx", _xlsx)):
+                say(f"{name}{suffix} ...")
+                file = Path(folder) / f"{name}_{_DAY}{suffix}"
+                file.write_bytes(write(name, orders))
+                command = [sys.executable, "-m", "benchmarks.manifests", "--measure", str(file)]
+                told = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+                made.add_row(name, suffix[1:].upper(), f"{file.stat().st_size / 1e6:.1f}", *told)
+    show(made)
+
+
+def measure(file: Path) -> list[str]:
+    """Reads the file and gives the figures of a line."""
+    data, layouts = file.read_bytes(), load_layouts()
+    started = time.perf_counter()
+    manifest = read_manifest(data, file.name, layouts, _ZONE)
+    seconds = time.perf_counter() - started
+    own, child = (resource.getrusage(who).ru_maxrss // 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    unpacking = str(child) if file.suffix == ".xlsx" else ""
+    counts = (str(len(manifest.orders)), str(len(manifest.rejected)))
+    return [*counts, f"{seconds:.1f}", f"{manifest.rows / seconds:,.0f}", str(own), unpacking]
+
+
+def _lines(name: str, orders: int) -> Iterator[list[str]]:
+    yield list(ROWS[name])
+    for number in range(orders):
+        bad = number % 100 == 99
+        cells = (cell.replace("{n:08d}", "...") if bad else cell for cell in ROWS[name].values())
+        yield [cell.format(n=number) for cell in cells]
+
+
+def _csv(name: str, orders: int) -> bytes:
+    # No cell holds a semicolon or a quote.
+    return "".join(";".join(cells) + "\r\n" for cells in _lines(name, orders)).encode("cp1252")
+
+
+def _xlsx(name: str, orders: int) -> bytes:
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file, {"constant_memory": True}) as workbook:
+        sheet = workbook.add_worksheet("Export")
+        sheet.write_row(0, 0, [f"Export {name}"])
+        for row, cells in enumerate(_lines(name, orders), start=2):
+            sheet.write_row(row, 0, cells)
+    return file.getvalue()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description="How fast manifests are read.")
+    parser.add_argument("--orders", type=int, default=100_000)
+    parser.add_argument("--measure", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        print(json.dumps(measure(arguments.measure)))
+    else:
+        main(arguments.orders)
