@@ -1,4 +1,4 @@
-"""Makes the sample calls and their manifest: everything in `bucket/` and `late/`, all of it synthetic.
+"""Makes the sample calls and their manifests: everything in `bucket/` and `late/`, all of it synthetic.
 
     python -m examples.make
 
@@ -7,6 +7,7 @@ sent through real codecs by `synth`. The story of each order is in `expected.yam
 pipeline must find, not what it happened to find. Numbers are made up; nobody was recorded.
 """
 
+import io
 import json
 import subprocess
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
+import xlsxwriter
 from scipy.signal import resample_poly
 
 from examples.synth import RATE_HZ, Sound, beep, encoded, noise, ringback, silence
@@ -56,8 +58,14 @@ POSTPONEMENT = (
     (TECHNICIAN, "très bien madame, je vous rappelle demain matin, bonne journée"),
 )
 
+ABSENCE = (
+    (TECHNICIAN, "bonjour madame, c'est le technicien, vous êtes disponible aujourd'hui"),
+    (WOMAN, "je ne suis pas à la maison aujourd'hui, rappelez-moi demain matin"),
+    (TECHNICIAN, "très bien madame, je vous rappelle demain matin, bonne journée"),
+)
+
 #: The day's orders, with what spreadsheets do to numbers and dates.
-MANIFEST = """\
+CRC_ADSL = """\
 inwib2c_order__c;inwib2c_degroupage_num__c;date_commande;date_last_status;numero_de_contact;\
 statut_de_degroupage_iam;statut_commande;nd;city;premiere_date_recyclage
 CMD-240001;OT-51;2026-11-17 10:12:00;2026-11-18 18:05:00;0600000001;Client injoignable;Suspendue;0520000001;Rabat;
@@ -73,6 +81,38 @@ CMD-240008;OT-58;2026-11-17 16:20:00;2026-11-18 16:45:00;00212600000008;Client r
 CMD-240009;OT-59;2026-11-17 09:30:00;2026-11-18 15:00:00;06000;Client injoignable;Suspendue;0520000009;Rabat;
 CMD-240010;OT-60;2026-11-17 09:30:00;2026-11-18 15:00:00;0600000010;Client injoignable;Annulée;0520000010;Rabat;
 """
+#: As another system writes it: Windows-1252, tabs between the cells.
+CRC_VULA = (
+    (
+        *("inwib2c_commande_de_partage__c", "createddate", "lastmodifieddate", "inwib2c_numerocontact__c"),
+        *("inwib2c_statut_demande__c", "inwib2c_motif__c", "inwib2c_nd_attribut__c", "inwib2c_city__c"),
+        "inwib2c_lineid__c",
+    ),
+    (
+        *("VUL-530011", "17/11/2026 16:10", "18/11/2026 15:00", "0600000011", "Suspendue", "Client injoignable"),
+        *("0520000011", "Tétouan", "L-11"),
+    ),
+    (
+        *("VUL-530012", "17/11/2026 11:00", "18/11/2026 12:00", "0600000012", "Suspendue"),
+        *("Client refuse installation", "0520000012", "Salé", "L-12"),
+    ),
+)
+#: As a person keeps it: a workbook with a title above the headings, the client's number and name in a comment.
+SAV = (
+    (
+        *("Number", "ND", "Date d'envoi vers l'opérateur d'infra", "Date suspension", "Motif suspension", "Category"),
+        *("Date réouverture systeme", "Date recyclage", "Commentaire envoi vers opérateur d'infra"),
+        *("Numéro chez l'opérateur d'infra", "city"),
+    ),
+    (
+        *("SAV-880013", "0520000013", "2026-11-17 15:20:00", "2026-11-18 12:30:00", "Client absent", "ADSL"),
+        *("", "", "Panne depuis lundi. Contact : 06 00 00 00 13, nom et prénom : Samira Tahiri", "IAM-13", "Fès"),
+    ),
+    (
+        *("SAV-880014", "0520000014", "2026-11-16 10:00:00", "2026-11-18 14:00:00", "Local fermé", "FTTH GPON"),
+        *("", "2026-11-18 08:00:00", "Nom et prénom : Rachid Fassi, tel 0600000014", "IAM-14", "Kénitra"),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +124,7 @@ class SampleCall:
     started: str
     sound: Sound
     codec: str
+    branch: str = "ADSL_INSTALL"
     sidecar_is_late: bool = False
 
 
@@ -106,6 +147,14 @@ def sample_calls() -> list[SampleCall]:
         SampleCall("ivr-000111.ogg", "0600000005", "09:45:00", five_rings, "opus"),
         SampleCall("ivr-000112.wav", "0600000005", "15:10:26", conversation(CANCELLATION, rings=3), "ulaw"),
         SampleCall("appel reporté à Fès.mp3", "0600000008", "16:05:54", conversation(POSTPONEMENT, rings=2), "mp3"),
+        SampleCall("ivr-000115.ogg", "0600000011", "08:45:12", announcement, "opus", "FTTH_VULA_INSTALL"),
+        SampleCall("ivr-000116.wav", "0600000011", "11:02:30", five_rings, "ulaw", "FTTH_VULA_INSTALL"),
+        SampleCall("ivr-000117.mp3", "0600000011", "13:30:45", announcement, "mp3", "FTTH_VULA_INSTALL"),
+        SampleCall("ivr-000118.ogg", "0600000012", "10:40:10", conversation(REFUSAL, rings=4), "opus"),
+        SampleCall("ivr-000119.flac", "0600000013", "09:50:00", conversation(ABSENCE, rings=3), "flac", "ADSL_SAV"),
+        SampleCall(
+            "ivr-000120.wav", "0600000014", "11:25:00", conversation(POSTPONEMENT, rings=3), "alaw", "FTTH_VULA_SAV"
+        ),
     ]
 
 
@@ -142,10 +191,13 @@ def write_call(call: SampleCall) -> None:
     line = np.column_stack([noise(duration_ms, LINE_NOISE_DBFS, seed + index) for index in range(channels.shape[1])])
     _write(BUCKET / DAY / call.name, _encoded(np.squeeze(channels + line), call.codec))
     ended = datetime.fromisoformat(f"2026-11-18T{call.started}") + timedelta(seconds=round(duration_ms / 1000))
-    write_sidecar(LATE if call.sidecar_is_late else BUCKET, call.name, call.client, call.started, ended)
+    root = LATE if call.sidecar_is_late else BUCKET
+    write_sidecar(root, call.name, call.client, call.started, ended, call.branch)
 
 
-def write_sidecar(root: Path, name: str, client: str, started: str, ended: datetime) -> None:
+def write_sidecar(
+    root: Path, name: str, client: str, started: str, ended: datetime, branch: str = "ADSL_INSTALL"
+) -> None:
     """The sidecar of the recording `name`."""
     fields = {
         "CALL_ID": f"2026-11-18/{Path(name).stem}",
@@ -153,7 +205,7 @@ def write_sidecar(root: Path, name: str, client: str, started: str, ended: datet
         "NUMERO_TECHNICIEN": "0600000091",
         "DATE_DEBUT": f"2026-11-18 {started}",
         "DATE_FIN": str(ended),
-        "BRANCHE": "ADSL_INSTALL",
+        "BRANCHE": branch,
     }
     text = json.dumps(fields, ensure_ascii=False, indent=2) + "\n"
     _write((root / DAY / name).with_suffix(".json"), text.encode())
@@ -167,6 +219,22 @@ def write_bad_input() -> None:
     note = "Appel non enregistré : panne de l'enregistreur, voir le ticket du jour.\n"
     _write(BUCKET / DAY / "0600000009_20261118-101500.wav", note.encode())
     _write(BUCKET / DAY / "ivr-000114.dss", b"\x02dss" + bytes(34))
+
+
+def write_manifests() -> None:
+    """The day's orders, in each layout."""
+    folder = BUCKET / "manifests"
+    _write(folder / "CRC_ADSL_2026-11-18.csv", CRC_ADSL.replace("\n", "\r\n").encode())
+    tabbed = "".join("\t".join(row) + "\r\n" for row in CRC_VULA)
+    _write(folder / "crc_vula_2026-11-18.csv", tabbed.encode("cp1252"))
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file, {"in_memory": True}) as workbook:
+        workbook.set_properties({"created": datetime(2026, 11, 18)})  # noqa: DTZ001 - the same bytes each time
+        sheet = workbook.add_worksheet("SAV")
+        sheet.merge_range(0, 0, 0, len(SAV[0]) - 1, "Suivi SAV du 18/11/2026")
+        for number, row in enumerate(SAV, start=2):
+            sheet.write_row(number, 0, row)
+    _write(folder / "SAV_2026-11-18.xlsx", file.getvalue())
 
 
 def _encoded(sound: Sound, codec: str) -> bytes:
@@ -203,7 +271,7 @@ def main() -> None:
     for call in sample_calls():
         write_call(call)
     write_bad_input()
-    _write(BUCKET / "manifests" / "CRC_ADSL_2026-11-18.csv", MANIFEST.replace("\n", "\r\n").encode())
+    write_manifests()
     total = sum(path.stat().st_size for root in (BUCKET, LATE) for path in root.rglob("*") if path.is_file())
     print(f"{total / 1e6:.2f} MB")
 

@@ -101,7 +101,7 @@ def write_transcripts(calls: list[dict[str, Any]], folder: Path) -> None:
 
 def write_reports(settings: Settings, folder: Path) -> None:
     """The reports of every manifest, as `ringtrue report` writes them."""
-    command = [sys.executable, "-m", "ringtrue", "report", "--out", str(folder)]
+    command = [sys.executable, "-m", "ringtrue", "report", "--out", str(folder), "--format", "csv,xlsx"]
     subprocess.run(command, env=settings.environment(), check=True, capture_output=True)  # noqa: S603 - our own
 
 

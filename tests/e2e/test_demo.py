@@ -31,6 +31,7 @@ def test_the_demo_prints_one_document_with_the_verdicts_that_the_samples_were_ma
     assert {"call_id", "start_ms", "end_ms"} <= evidence[0].keys()
     assert any(piece["start_ms"] is not None for piece in evidence)
     assert len(document["failed"]) == 4
-    reports = list((tmp_path / "demo" / "reports").glob("*.csv"))
-    assert any(path.name == "ACQUISITION_ADSL_2026-11-18.csv" for path in reports)
+    reports = {path.name for path in (tmp_path / "demo" / "reports").iterdir()}
+    layouts = ("ACQUISITION_ADSL", "ACQUISITION_VULA", "SAV_ADSL", "SAV_VULA")
+    assert {f"{layout}_2026-11-18.{suffix}" for layout in layouts for suffix in ("csv", "xlsx")} <= reports
     assert "refuse" in (tmp_path / "demo/transcripts/recordings/calls/2026/11/18/ivr-000110.txt").read_text()
