@@ -2,7 +2,8 @@
 
 `segment` makes one labelled piece of a call from a seed: one or several sentences, one or two voices in turn, pauses,
 level, band, noise (`line.py`), sometimes ringback before, then a codec's round trip. `make` does that for a whole set
-in two processes and keeps the features (by the engine's own front end) in half precision, which is all training reads.
+in two processes and keeps the features (by the engine's own front end, not normalised yet) in half precision. `noises`
+makes what training mixes into them: other noise each time that a segment is heard.
 """
 
 from __future__ import annotations
@@ -22,12 +23,17 @@ from functools import partial
 from math import gcd
 from pathlib import Path
 
+import features
 import line
 import numpy as np
 import sentences
 import soundfile
+import torch
 from numpy.typing import NDArray
 from scipy.signal import resample_poly
+
+from services.asr.audio import resample
+from services.asr.ctc import logmel
 
 Wave = NDArray[np.float32]
 
@@ -55,11 +61,15 @@ CODEC_WEIGHTS = [20, 20, 20, 18, 14, 8]
 WIDEBAND_SHARE = 0.08
 RANDOM_SHARE = 0.35
 RINGBACK_SHARE = 0.15
-NOISE_SHARE = 0.65
+NOISE_SHARE = 0.4
 LONGEST_S = 15.0
 #: Segments to train on, and how many one shard holds.
-COUNT = 32_000
+COUNT = 36_000
 SHARD = 1_000
+
+#: Clips of noise of each rate, and their length.
+NOISE_CLIPS = {8_000: 160, 16_000: 32}
+NOISE_CLIP_S = 16.0
 
 #: Stress marks, liaison bars and the like in espeak-ng's phonemes.
 _NO_SOUND = re.compile(r"[',%=|:;_-]")
@@ -172,11 +182,37 @@ def make(folder: Path, count: int, workers: int = 2) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     starts = [start for start in range(0, count, SHARD) if not shard_path(folder, start).exists()]
     sentences.distinct_words()
+    if not noise_path(folder).exists():
+        noises(folder)
     begun = time.monotonic()
     with ProcessPoolExecutor(workers) as pool:
         for done, path in enumerate(pool.map(partial(_shard, folder, count), starts), 1):
             minutes = (time.monotonic() - begun) / 60
             print(f"{path.name} {minutes:.1f} min, {minutes / done * (len(starts) - done):.1f} to go", flush=True)
+
+
+def noises(folder: Path) -> None:
+    """Makes the clips of noise: energies [clips, frames, 80] of unit power, and the rate of each."""
+    clips, rates = [], []
+    for rate_hz, count in NOISE_CLIPS.items():
+        for number in range(count):
+            rng = random.Random(f"noise-{rate_hz}-{number}")
+            kind = rng.choices(list(line.NOISES), line.NOISE_WEIGHTS)[0]
+            samples = line.noise(
+                kind, int(NOISE_CLIP_S * rate_hz), rate_hz, rng, np.random.default_rng(rng.getrandbits(64))
+            )
+            energies = logmel.energies(resample((0.1 * samples / samples.std()).astype(np.float32), rate_hz)).numpy()
+            clips.append(energies - np.log(features.powers(energies).mean()))
+            rates.append(rate_hz)
+    path = noise_path(folder)
+    with path.with_suffix(".part").open("wb") as file:
+        np.savez(file, energies=np.stack(clips).astype(np.float16), rates=np.array(rates))
+    path.with_suffix(".part").rename(path)
+
+
+def noise_path(folder: Path) -> Path:
+    """Where the clips of noise are."""
+    return folder / "noises.npz"
 
 
 def shard_path(folder: Path, start: int) -> Path:
@@ -185,25 +221,26 @@ def shard_path(folder: Path, start: int) -> Path:
 
 
 def _shard(folder: Path, count: int, start: int) -> Path:
-    import torch
-
-    from services.asr.audio import resample
-    from services.asr.ctc import logmel
-
     torch.set_num_threads(1)
-    features: list[NDArray[np.float16]] = []
+    stored: list[NDArray[np.float16]] = []
+    means: list[list[float]] = []
     pieces: list[Piece] = []
     for index in range(start, min(start + SHARD, count)):
-        # Every third segment is short sentences of words without order: sounds, rather than phrases.
-        share, turns = (0.85, 2) if index % 3 == 0 else (0.2, 7)
+        # Every fourth segment is short sentences of words without order: sounds, rather than phrases.
+        share, turns = (0.85, 2) if index % 4 == 0 else (0.15, 7)
         piece = segment(f"train-{index}", random_share=share, most_turns=turns)
-        heard = logmel.log_mel(resample(piece.samples, piece.rate_hz))
-        features.append(heard.numpy().astype(np.float16))
+        energies = logmel.energies(resample(piece.samples, piece.rate_hz)).numpy()
+        # Half precision is finer about nought.
+        mean = energies.mean(axis=0)
+        stored.append((energies - mean).astype(np.float16))
+        means.append(mean.tolist())
         pieces.append(piece)
     path = shard_path(folder, start)
-    np.save(path.with_suffix(".npy"), np.concatenate(features))
+    np.save(path.with_suffix(".npy"), np.concatenate(stored))
     labels = {
-        "frames": [len(f) for f in features],
+        "frames": [len(some) for some in stored],
+        "means": means,
+        "rates": [p.rate_hz for p in pieces],
         "texts": [p.text for p in pieces],
         "sounds": [p.sounds for p in pieces],
     }

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import corpus
 import numpy as np
 import tokens
 import torch
+from features import STACK, Variety
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from services.asr.audio import resample
 from services.asr.ctc import logmel
@@ -31,22 +30,33 @@ SAME = {"z2": "z", "t2": "t", "p2": "p", "0": "O"}
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """Features in half precision [frames, 80], what was said, and both targets by number."""
+    """A segment.
 
-    features: NDArray[np.float16]
+    Attributes:
+        energies: What was heard, in half precision about its mean [frames, 80].
+        mean: Of each band [80].
+        rate_hz: The recording's.
+        text: What was said.
+        tokens: The same by number.
+        phonemes: How it sounds, by number.
+    """
+
+    energies: NDArray[np.float16]
+    mean: NDArray[np.float32]
+    rate_hz: int
     text: str
     tokens: list[int]
     phonemes: list[int]
 
     @property
     def positions(self) -> int:
-        """Length in the model's positions of 20 ms."""
-        return math.ceil(len(self.features) / logmel.STRIDE)
+        """Length in the model's positions, all of which the engine's mask keeps."""
+        return STACK.kept(len(self.energies))
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Features [segments, positions, 160], positions of each segment, and the targets one after the other."""
+    """Features [segments, positions, 320], positions of each segment, and the targets one after the other."""
 
     features: Tensor
     lengths: Tensor
@@ -64,20 +74,30 @@ def load(folder: Path) -> list[Example]:
     for path, shard in shards:
         stored = np.load(path.with_suffix(".npy"), mmap_mode="r")
         pieces = np.split(stored, np.cumsum(shard["frames"])[:-1])
-        for piece, text, sounds in zip(pieces, shard["texts"], shard["sounds"], strict=True):
+        means = np.array(shard["means"], np.float32)
+        for piece, mean, rate_hz, text, sounds in zip(
+            pieces, means, shard["rates"], shard["texts"], shard["sounds"], strict=True
+        ):
             heard = [SAME.get(sound, sound) for sound in sounds.split()]
             phonemes = [number[sound] for sound in heard if sound in number]
-            examples.append(Example(piece, text, tokens.encode(text), phonemes))
+            examples.append(Example(piece, mean, rate_hz, text, tokens.encode(text), phonemes))
     return examples
 
 
-def monitor_set(count: int) -> list[Example]:
+def monitor_set(count: int, snr_db: float | None = None) -> list[Example]:
     """Unseen templates and voices, to watch the training; the measured test set is another (`evaluate.py`)."""
     examples = []
     for index in range(count):
-        piece = corpus.segment(f"monitor-{index}", held_out_sentences=True, held_out_voices=True, random_share=0.0)
-        heard = logmel.log_mel(resample(piece.samples, piece.rate_hz))
-        examples.append(Example(heard.numpy().astype(np.float16), piece.text, [], []))
+        piece = corpus.segment(
+            f"monitor-{index}",
+            held_out_sentences=True,
+            held_out_voices=True,
+            random_share=0.0,
+            noise=None if snr_db is None else ("white" if index % 2 else "coloured", snr_db),
+        )
+        energies = logmel.energies(resample(piece.samples, piece.rate_hz)).numpy()
+        mean = energies.mean(axis=0)
+        examples.append(Example((energies - mean).astype(np.float16), mean, piece.rate_hz, piece.text, [], []))
     return examples
 
 
@@ -99,34 +119,23 @@ def batches(
     return steps
 
 
-def batch(examples: Sequence[Example], rng: random.Random | None) -> Batch:
-    """Pads and joins; with `rng` some of what is heard is masked (SpecAugment)."""
-    # The engine's mask is that of a position's second frame: an odd last one is left out.
-    lengths = [len(e.features) // logmel.STRIDE for e in examples]
-    longest = max(lengths)
-    features = torch.zeros(len(examples), longest * logmel.STRIDE, logmel.MELS)
-    for row, example in enumerate(examples):
-        frames = lengths[row] * logmel.STRIDE
-        one = features[row, :frames]
-        one.copy_(torch.from_numpy(np.array(example.features[:frames])))
-        if rng is not None:
-            _mask(one, rng)
-    joined: Any = logmel.STRIDE * logmel.MELS
+def batch(examples: Sequence[Example], variety: Variety | None) -> Batch:
+    """Pads and joins; with `variety` each is heard as never before."""
+    lengths = [e.positions for e in examples]
+    heard = []
+    for index, example in enumerate(examples):
+        energies = torch.from_numpy(example.energies.astype(np.float32) + example.mean)
+        if variety is None:
+            one = logmel.normalised(energies)
+        else:
+            one = variety.heard(energies, example.rate_hz)
+            lengths[index] = STACK.kept(len(one))
+        heard.append(STACK.stacked(one)[: lengths[index]])
     return Batch(
-        features.reshape(len(examples), longest, joined),
+        nn.utils.rnn.pad_sequence(heard, batch_first=True),
         torch.tensor(lengths),
         torch.tensor([token for e in examples for token in e.tokens]),
         torch.tensor([len(e.tokens) for e in examples]),
         torch.tensor([sound for e in examples for sound in e.phonemes]),
         torch.tensor([len(e.phonemes) for e in examples]),
     )
-
-
-def _mask(features: Tensor, rng: random.Random) -> None:
-    """SpecAugment in place on [frames, 80]: at most two mel bands and a few short spans are set to the mean."""
-    for _ in range(rng.randint(0, 2)):
-        low, width = rng.randrange(logmel.MELS), rng.randint(1, 12)
-        features[:, low : low + width] = 0
-    for _ in range(int(len(features) / 120 * rng.uniform(0, 1.0))):
-        begin = rng.randrange(len(features))
-        features[begin : begin + rng.randint(2, 12)] = 0

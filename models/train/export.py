@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import torch
+from features import STACK
 from network import config
 from train import state_path
 from transformers import SeamlessM4TFeatureExtractor, Wav2Vec2BertForCTC, Wav2Vec2CTCTokenizer
@@ -30,7 +31,7 @@ def export(work: Path, folder: Path) -> None:
         feature_size=logmel.MELS,
         num_mel_bins=logmel.MELS,
         sampling_rate=RATE_HZ,
-        stride=logmel.STRIDE,
+        stride=STACK.stride,
         padding_value=0.0,
     ).save_pretrained(folder)
 

@@ -48,14 +48,13 @@ def noisy(
 ) -> Wave:
     """Adds noise of a kind at so many dB below the mean power of `speech`, which is the wave without its pauses."""
     name, snr_db = kind
-    noise = _noise(name, len(wave), rate_hz, rng, source)
+    added = noise(name, len(wave), rate_hz, rng, source)
     power = float(np.mean(np.square(speech))) / 10 ** (snr_db / 10)
-    return np.asarray(wave + noise * np.sqrt(power / np.mean(np.square(noise))), np.float32)
+    return np.asarray(wave + added * np.sqrt(power / np.mean(np.square(added))), np.float32)
 
 
-def _noise(
-    name: str, length: int, rate_hz: int, rng: random.Random, source: np.random.Generator
-) -> NDArray[np.float64]:
+def noise(name: str, length: int, rate_hz: int, rng: random.Random, source: np.random.Generator) -> NDArray[np.float64]:
+    """Noise of a kind, of any level, [length]."""
     white = source.standard_normal(length)
     if name == "white":
         return white

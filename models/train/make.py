@@ -1,6 +1,6 @@
 """Makes the demonstration model from nothing but text and espeak-ng: corpus, training, export, table of word errors.
 
-One command, some 100 minutes on two idle cores by what its steps took. It may be stopped and started again: what was
+One command, some 95 minutes on two idle cores. It may be stopped and started again: what was
 done is kept, and the training goes on where it was saved last. `--folder` decides where the model goes, models/demo
 if it is not given.
 """
@@ -42,7 +42,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--work", type=Path, default=HERE / "work", help="keeps the corpus (4 GB) and the state")
     parser.add_argument("--folder", type=Path, default=HERE.parent / "demo", help="where the checkpoint goes")
-    parser.add_argument("--segments", type=int, default=32_000, help="of speech, seven seconds each")
+    parser.add_argument("--segments", type=int, default=36_000, help="of speech, six seconds each")
     parser.add_argument("--minutes", type=float, default=75.0, help="of training: processor time of each process")
     parser.add_argument("--count", type=int, default=100, help="test segments for every codec and set")
     arguments = parser.parse_args()

@@ -9,10 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from features import STACK
 from softmax import relative_softmax
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import Wav2Vec2BertConfig, Wav2Vec2BertForCTC
+
+from services.asr.ctc import logmel
 
 #: The layer after which phonemes are told apart.
 PHONEME_LAYER = 3
@@ -22,6 +25,7 @@ def config(tokens: int) -> Wav2Vec2BertConfig:
     """1.9 million parameters; everything else as in the production architecture."""
     return Wav2Vec2BertConfig(
         vocab_size=tokens,
+        feature_projection_input_dim=logmel.MELS * STACK.stride,
         hidden_size=144,
         num_hidden_layers=5,
         num_attention_heads=4,
@@ -47,7 +51,7 @@ class Trainee(nn.Module):
         self.phonemes = nn.Linear(self.model.config.hidden_size, phonemes)
 
     def forward(self, features: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of tokens and of phonemes, [batch, positions, number], of features [batch, positions, 160].
+        """Scores of tokens and of phonemes, [batch, positions, number], of features [batch, positions, 320].
 
         `lengths`: positions of each segment that the mask keeps, int64 [batch].
         """

@@ -86,6 +86,7 @@ SAMPLES = (
     "au revoir",
     "vous êtes disponible aujourd'hui",
     "je ne suis pas disponible aujourd'hui",
+    "je ne suis pas à la maison aujourd'hui",
     "rappelez-moi demain matin",
     "très bien madame je vous rappelle demain matin bonne journée",
 )

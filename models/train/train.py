@@ -17,15 +17,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import corpus
 import data
 import tokens
 import torch
+from features import STACK, Variety
 from network import Trainee
 from scoring import word_errors
 from torch import Tensor, distributed, nn
 from torch.nn import functional
-
-from services.asr.ctc import logmel
 
 SEED = 20_261
 MINUTES = 75.0
@@ -35,12 +35,12 @@ PEAK_RATE_MATRICES = 0.01
 WARM_UP = 0.03
 #: The phonemes' part in the loss.
 PHONEME_WEIGHT = 0.3
-#: Positions (20 ms) in one process's batch: 50 s of audio.
-BATCH_POSITIONS = 2_500
+#: Positions (40 ms) in one process's batch: 64 s of audio.
+BATCH_POSITIONS = 1_600
 #: Processes of one thread each that share the gradients: models this small gain little from threads.
 PROCESSES = 2
 #: The longest segments, in positions, until a share of the time: short ones first, for they teach the letters faster.
-LONGEST = ((0.05, 200.0), (0.4, 400.0), (1.0, math.inf))
+LONGEST = ((0.05, 100.0), (0.4, 200.0), (1.0, math.inf))
 CHECK_EVERY_S = 240.0
 
 
@@ -116,6 +116,7 @@ def train(work: Path, minutes: float, monitored: int) -> None:
     torch.set_num_threads(1)
     rank = distributed.get_rank()
     examples = data.load(work / "corpus")
+    variety = Variety(corpus.noise_path(work / "corpus"), random.Random())
     monitor = data.monitor_set(monitored) if rank == 0 else []
     trainee = Trainee(len(tokens.tokens()), len(data.PHONEMES) + 1)
     optimiser = Optimiser(trainee)
@@ -123,7 +124,7 @@ def train(work: Path, minutes: float, monitored: int) -> None:
     if path.exists():
         progress = _take_up(path, trainee, optimiser)
     if rank == 0:
-        hours = sum(e.positions for e in examples) * logmel.POSITION_MS / 3_600_000
+        hours = sum(e.positions for e in examples) * STACK.position_ms / 3_600_000
         parameters = sum(p.numel() for p in trainee.model.parameters())
         sample = data.batch(examples[:4], None)
         difference = trainee.check(sample.features, sample.lengths)
@@ -131,19 +132,19 @@ def train(work: Path, minutes: float, monitored: int) -> None:
     begun, checked, printed = time.process_time() - progress.spent_s, progress.spent_s, progress.spent_s
     wall = time.monotonic()
     while (share := progress.spent_s / 60 / minutes) < 1:
-        # The same order in both processes; other masks in each.
+        # The same order in both processes; heard otherwise in each.
         rng = random.Random(f"{SEED}-{progress.step}")
-        masks = random.Random(f"{SEED}-{progress.step}-{rank}")
+        variety.rng = random.Random(f"{SEED}-{progress.step}-{rank}")
         until, longest = next((until, longest) for until, longest in LONGEST if share < until)
         fit = [e for e in examples if e.positions <= longest]
         for groups in data.batches(fit, BATCH_POSITIONS, PROCESSES, rng):
             if (share := progress.spent_s / 60 / minutes) >= until:
                 break
-            batch = data.batch(groups[rank], masks)
+            batch = data.batch(groups[rank], variety)
             loss, phoneme_loss = losses(trainee, batch)
             trainee.zero_grad()
             (loss + PHONEME_WEIGHT * phoneme_loss).backward()
-            heard_s = float(batch.lengths.sum()) * logmel.POSITION_MS / 1000
+            heard_s = float(batch.lengths.sum()) * STACK.position_ms / 1000
             means = _share_gradients(
                 trainee, (loss.item(), phoneme_loss.item(), heard_s, time.process_time() - begun - progress.spent_s)
             )
