@@ -8,6 +8,7 @@ import csv
 import io
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 
 from ringtrue.manifests.sheets import Row, Sheet, UnreadableTable
@@ -55,8 +56,8 @@ def _records(lines: Iterator[str], separator: str, headings_line: int) -> Iterat
     """The records of a CSV file.
 
     A quoted cell may span lines, but a stray quote may not swallow the rows that follow it: a record of several lines
-    whose quote never closes, or that has another number of cells than the headings above it, is taken back, and its
-    first line is split at the separators.
+    whose quote never closes, or closes within a text, or that has another number of cells than the headings above it,
+    is taken back, and its first line is read by itself.
     """
     ahead = deque[str]()
     number = width = 0
@@ -84,18 +85,26 @@ def _records(lines: Iterator[str], separator: str, headings_line: int) -> Iterat
         if '"' not in ahead[0]:
             cells = ahead[0].rstrip("\r\n").split(separator)
         else:
-            reader = csv.reader(following(), delimiter=separator)
+            reader = csv.reader(following(), delimiter=separator, strict=True)
             try:
                 cells = next(reader)
                 spanned = reader.line_num
                 stray = spanned > 1 and (unclosed or len(cells) != (width or len(cells)))
-            except csv.Error:  # a cell beyond the limit of the csv module
+            except csv.Error:  # a text goes on behind its quote, or a cell is beyond the limit of the csv module
                 stray = True
             if stray:
-                cells, spanned = ahead[0].rstrip("\r\n").split(separator), 1
+                cells, spanned = _alone(ahead[0], separator), 1
         for _ in range(spanned):
             ahead.popleft()
         number += 1
         if number == headings_line:
             width = len(cells)
         yield cells
+
+
+def _alone(line: str, separator: str) -> list[str]:
+    """The cells of one line: where its quotes are pairs they hold separators, else they mean nothing."""
+    if line.count('"') % 2 == 0:
+        with suppress(csv.Error):
+            return next(csv.reader([line], delimiter=separator))
+    return line.rstrip("\r\n").split(separator)

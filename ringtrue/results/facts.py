@@ -29,7 +29,13 @@ _COLUMNS: tuple[sa.ColumnElement[Any], ...] = (
     classifications.c.ring_count,
     classifications.c.ring_confidence,
     classifications.c.voicemail_tone,
-    transcripts.c.text,
+    # Of the very run that was classified, and whole: a part of a call says nothing of what was not said in it.
+    sa.case(
+        (
+            sa.and_(transcripts.c.run == classifications.c.run, transcripts.c.status == "complete"),
+            transcripts.c.text,
+        )
+    ).label("text"),
 )
 _FACTS = sa.select(*_COLUMNS).select_from(JOINED.outerjoin(transcripts, transcripts.c.call_id == calls.c.call_id))
 

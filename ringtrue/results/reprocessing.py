@@ -127,7 +127,9 @@ def _why_not(call: Call, said: Collection[str] | None) -> str:
         return ""
     if call.state == "in_flight":
         return "a newer run of it is under way"
-    return "" if call.call_id in said else "it has no transcript; start from ingest"
+    if call.call_id not in said:
+        return "it has no transcript; start from ingest"
+    return "" if call.heard is not None else "what was heard in it is not kept; start from ingest"
 
 
 def _transcribed(connection: sa.Connection, ids: Sequence[str]) -> set[str]:

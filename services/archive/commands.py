@@ -45,7 +45,7 @@ def report(
     ] = False,
     email: Annotated[bool, typer.Option(help="Send the files to RINGTRUE_MAIL__RECIPIENTS; none goes twice.")] = False,
     email_again: Annotated[
-        bool, typer.Option("--email-again", help="Send them though they went out before, or may have.")
+        bool, typer.Option("--email-again", help="Send also those of which nobody knows whether they went out.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

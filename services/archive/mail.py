@@ -32,6 +32,7 @@ _GROWTH = 78 / 57
 #: Of a message, for its headers and text.
 _FRAME_BYTES = 16_384
 _FIRST_WAIT_S = 1.0
+_MUST_BE_PLAIN = "RINGTRUE_MAIL__SENDER, __RECIPIENTS, __USERNAME and __PASSWORD must be plain ASCII"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,33 +102,41 @@ def send(
         engine: The database, which remembers what was sent.
         settings: The server, the sender, the recipients.
         all_letters: What to send.
-        again: Send also what was sent before, or may have been.
+        again: Send also what was begun before, of which nobody knows whether it was sent.
         sleep: Waits for so many seconds.
 
     Raises:
         Misconfigured: A setting is missing, or the server refuses the user, the sender, a recipient or the message.
-        Away: The server cannot be reached, or broke off where nobody can say whether it took the message.
+        Away: The server cannot be reached; or it broke off, now or before, where nobody can say whether it took a
+            message: the others were sent.
     """
     _check(settings)
-    outcomes = []
+    outcomes, unknown = list[Outcome](), list[str]()
     for letter in all_letters:
         digest = letter.digest(settings.recipients_list)
-        if not deliveries.claim(engine, digest, letter.subject, settings.recipients_list, again=again):
+        message = _message(settings, letter, digest)
+        before = deliveries.claim(engine, digest, letter.subject, settings.recipients_list, again=again)
+        if before == deliveries.DONE:
             outcomes.append(Outcome(letter, sent=False))
             continue
-        message = _message(settings, letter, digest)
+        if before == deliveries.BEGUN:
+            unknown.append(letter.subject)
+            continue
         try:
             _deliver(settings, message, sleep)
-        except _NobodyKnows as error:
-            raise Away(
-                f"{_server(settings)} broke off after it was given {letter.subject!r} ({error}): it may have been "
-                "sent. Ask a recipient; --email-again sends it once more"
-            ) from error
-        except (Away, Misconfigured):
+        except _NobodyKnows:
+            unknown.append(letter.subject)
+        except Exception:
             deliveries.release(engine, digest)
             raise
-        deliveries.done(engine, digest)
-        outcomes.append(Outcome(letter, sent=True))
+        else:
+            deliveries.done(engine, digest)
+            outcomes.append(Outcome(letter, sent=True))
+    if unknown:
+        raise Away(
+            f"{_server(settings)} broke off after it was given {', '.join(map(repr, unknown))}: nobody knows whether "
+            "it was sent. Ask a recipient; --email-again sends once more what is not known to have arrived"
+        )
     return outcomes
 
 
@@ -139,6 +148,8 @@ def _check(settings: MailSettings) -> None:
     for name in ("host", "sender", "recipients"):
         if not getattr(settings, name):
             raise Misconfigured(f"RINGTRUE_MAIL__{name.upper()} is not set; reports go by e-mail only with it")
+    if settings.ca_file is not None and not settings.ca_file.is_file():
+        raise Misconfigured(f"RINGTRUE_MAIL__CA_FILE={settings.ca_file}: there is no such file")
 
 
 def _deliver(settings: MailSettings, message: bytes, sleep: Callable[[float], None]) -> None:
@@ -146,7 +157,7 @@ def _deliver(settings: MailSettings, message: bytes, sleep: Callable[[float], No
     for left in range(settings.attempts - 1, -1, -1):
         try:
             _once(settings, message)
-        except (OSError, smtplib.SMTPException) as error:
+        except (OSError, smtplib.SMTPException, ValueError) as error:
             _refused(settings, error)
             if not left:
                 raise Away(f"{_server(settings)} cannot be reached: {error}") from error
@@ -184,7 +195,7 @@ def _hand_over(server: smtplib.SMTP, message: bytes) -> None:
         answer = server.data(message)
     except smtplib.SMTPResponseException:
         raise  # it does not want the message
-    except (OSError, smtplib.SMTPException) as error:
+    except Exception as error:
         raise _NobodyKnows(str(error)) from error
     _answered(answer)
 
@@ -202,6 +213,8 @@ def _refused(settings: MailSettings, error: Exception) -> None:
             f"{_server(settings)} shows a certificate that is not trusted ({error.verify_message}); "
             "check RINGTRUE_MAIL__HOST and RINGTRUE_MAIL__CA_FILE"
         ) from error
+    if isinstance(error, ValueError) and not isinstance(error, OSError):
+        raise Misconfigured(f"{_MUST_BE_PLAIN}; it cannot be sent to {_server(settings)}") from error
     if isinstance(error, smtplib.SMTPNotSupportedError):
         raise Misconfigured(f"{_server(settings)}: {error}; check RINGTRUE_MAIL__SECURITY and __USERNAME") from error
     if not isinstance(error, smtplib.SMTPResponseException) or error.smtp_code < 500:
@@ -215,15 +228,21 @@ def _refused(settings: MailSettings, error: Exception) -> None:
 
 def _message(settings: MailSettings, letter: Letter, digest: str) -> bytes:
     message = EmailMessage()
-    message["From"], message["To"] = settings.sender, ", ".join(settings.recipients_list)
+    try:
+        message["From"], message["To"] = settings.sender, ", ".join(settings.recipients_list)
+        message["Message-ID"] = f"<{digest[:32]}@{settings.sender.rpartition('@')[2]}>"
+    except (ValueError, IndexError) as error:
+        raise Misconfigured(f"RINGTRUE_MAIL__SENDER or __RECIPIENTS is no address: {error}") from error
     message["Subject"], message["Date"] = letter.subject, formatdate()
-    message["Message-ID"] = f"<{digest[:32]}@{settings.sender.rpartition('@')[2]}>"
     message.set_content(letter.text)
     for path in letter.files:
         kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
         main, _, sub = kind.partition("/")
         message.add_attachment(path.read_bytes(), maintype=main, subtype=sub, filename=path.name)
-    return message.as_bytes(policy=SMTP)
+    try:
+        return message.as_bytes(policy=SMTP)
+    except ValueError as error:
+        raise Misconfigured(_MUST_BE_PLAIN) from error
 
 
 def _server(settings: MailSettings) -> str:

@@ -93,7 +93,9 @@ def find_batches(connection: sa.Connection, *, manifest: str = "", prefix: str =
         keys = tuple(m.manifest for m in manifests)
         cases = held_cases(connection, keys)
         # Those of the manifests, so that an empty one has its report too; where the rows decide, those of the rows.
-        categories = sorted({m.category for m in manifests if m.category} | set(cases.values()))
+        every = {category for of_kind, category in LAYOUTS if of_kind == kind}
+        empty = {category for m in manifests for category in ([m.category] if m.category else every)}
+        categories = sorted(empty | set(cases.values()))
         batches.append(Batch({category: ReportSet(kind, category, of_day) for category in categories}, cases, keys))
     return batches
 

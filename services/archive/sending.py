@@ -28,7 +28,7 @@ def mail(settings: Settings, titles: Sequence[str], written: Sequence[Written], 
         settings: The mail server, the database, the language.
         titles: Of the reports, for the subject.
         written: Their files.
-        again: Send also what went out before, or may have.
+        again: Send also what was begun, of which nobody knows whether it went out.
     """
     more = f" (+{len(titles) - _NAMED})" if len(titles) > _NAMED else ""
     subject = _SUBJECT[settings.language].format(names=", ".join(titles[:_NAMED]) + more)

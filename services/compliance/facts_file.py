@@ -129,6 +129,9 @@ class FactsLine(BaseModel):
         sav = self.outcome if by_type.SAV is None else by_type.SAV
         if acquisition not in CODES["ACQUISITION"]:
             acquisition = None  # what a SAV order calls it says too little of what an ACQUISITION order would
+        # Of a call that is not known to be transcribed whole, what was not said is not known.
+        outcome_known = acquisition is not None or sav is not None
+        whole = self.status == "ok" or (self.status is None and outcome_known)
         return CallFacts(
             call_id=self.call_id or name,
             client_number=self.client_number or "",
@@ -147,7 +150,7 @@ class FactsLine(BaseModel):
             ring_confidence=self.ring_confidence,
             voicemail_tone=self.voicemail_tone,
             rings=(),
-            transcript=self.transcript if with_transcript else None,
+            transcript=self.transcript if with_transcript and whole else None,
             event_time_ms=0,
         )
 

@@ -23,6 +23,7 @@ class Office:
         self.envelopes: list[list[str]] = []
         self.answers: list[str] = []  # to the next messages, before it takes any
         self.breaks_off = False
+        self.breaks_off_at = 0  # when it takes this message
         self.unknown = ""
 
     async def handle_RCPT(  # noqa: N802 - as the library calls it
@@ -41,7 +42,7 @@ class Office:
         assert isinstance(message, EmailMessage)
         self.taken.append(message)
         self.envelopes.append(list(envelope.rcpt_tos))
-        if self.breaks_off:
+        if self.breaks_off or len(self.taken) == self.breaks_off_at:
             assert isinstance(server.transport, WriteTransport)
             server.transport.abort()
         return "250 taken"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -87,8 +88,8 @@ def test_the_same_report_is_never_sent_twice_but_a_changed_one_is(
     assert [outcome.sent for outcome in send(database, settings, letters("today", "text", [report(size=300)], 20))] == [
         True
     ]
-    assert [outcome.sent for outcome in send(database, settings, first, again=True)] == [True]
-    assert len(office.taken) == 3
+    assert [outcome.sent for outcome in send(database, settings, first, again=True)] == [False]
+    assert len(office.taken) == 2
 
 
 def test_reports_beyond_the_limit_go_in_several_messages(
@@ -131,13 +132,53 @@ def test_a_connection_that_breaks_when_the_message_was_handed_over_is_not_tried_
 ) -> None:
     made = letters("today", "text", [report()], 20)
     office.breaks_off = True
-    with pytest.raises(Away, match=r"it may have been sent"):
+    with pytest.raises(Away, match=r"nobody knows whether it was sent"):
         send(database, settings, made, sleep=never)
     office.breaks_off = False
-    with pytest.raises(Away, match=r"nobody knows whether it arrived.*--email-again"):
+    with pytest.raises(Away, match=r"nobody knows whether it was sent.*--email-again"):
         send(database, settings, made)
     assert len(office.taken) == 1
     assert [outcome.sent for outcome in send(database, settings, made, again=True)] == [True]
+
+
+def test_one_message_of_several_that_may_have_gone_keeps_no_other_back_and_no_other_goes_twice(
+    settings: MailSettings, office: Office, database: sa.Engine, report: Callable[..., Path]
+) -> None:
+    made = letters("today", "text", [report(f"report-{number}.csv", 400_000) for number in range(3)], 0.7)
+    office.breaks_off_at = 2
+    with pytest.raises(Away, match=r"'today \(2/3\)': nobody knows"):
+        send(database, settings, made, sleep=never)
+    assert [message["Subject"] for message in office.taken] == ["today (1/3)", "today (2/3)", "today (3/3)"]
+    again = send(database, settings, made, again=True)
+    assert [(outcome.letter.subject, outcome.sent) for outcome in again] == [
+        ("today (1/3)", False),
+        ("today (2/3)", True),
+        ("today (3/3)", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"recipients": "rené@opérateur.example"},
+        {"recipients": "x y z <"},
+        {"sender": "ringtrue@operator.example\n"},
+        {"password": SecretStr("sécret")},
+        {"ca_file": Path("nowhere.pem")},
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_told_and_once_it_is_mended_the_report_goes(
+    wrong: dict[str, Any],
+    settings: MailSettings,
+    office: Office,
+    database: sa.Engine,
+    report: Callable[..., Path],
+) -> None:
+    made = letters("today", "text", [report()], 20)
+    with pytest.raises(Misconfigured, match=r"RINGTRUE_MAIL__") as told:
+        send(database, settings.model_copy(update=wrong), made, sleep=never)
+    assert "sécret" not in str(told.value)
+    assert [outcome.sent for outcome in send(database, settings, made)] == [True]
 
 
 def test_what_the_server_refuses_for_good_is_told_by_the_settings_to_check(

@@ -94,16 +94,17 @@ def test_what_has_no_transcript_or_is_under_way_is_left_out_with_the_reason(conn
     assert ids(plan(connection, scope, "asr")) == ["a", "b", "c"]
 
 
-def test_a_call_that_only_the_classifier_failed_on_is_classified_again(
+def test_a_call_that_the_classifier_refused_has_lost_what_was_heard_and_starts_from_ingest(
     connection: sa.Connection, engine: sa.Engine
 ) -> None:
     refused = replace(made.failed("recordings/a"), run=2)
     store(engine, made.registered("recordings/a", run=2, revision=2), made.transcribed("recordings/a", run=2), refused)
     with reading(engine) as later:
         planned = plan(later, scope_of_calls(later, ["recordings/a"]), "classifier")
-        (asked,) = records(later, planned, "", NOW_MS)
-    assert isinstance(asked.message, CallTranscribed)
-    assert (asked.message.run, asked.message.status, asked.message.failure) == (3, "complete", None)
+    assert (planned.calls, planned.left_out) == (
+        (),
+        (("recordings/a", "what was heard in it is not kept; start from ingest"),),
+    )
 
 
 def test_a_manifest_means_its_orders_that_stand(connection: sa.Connection) -> None:

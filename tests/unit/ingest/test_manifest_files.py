@@ -36,6 +36,17 @@ def test_row_numbers_are_the_spreadsheets_lines() -> None:
     assert manifest.rows == 2
 
 
+def test_a_stray_quote_that_another_one_in_the_same_column_closes_swallows_no_row_either() -> None:
+    rows = [{"inwib2c_order__c": f"CMD-{n}", "numero_de_contact": f"061234567{n}", "city": f"C{n}"} for n in (1, 2, 3)]
+    rows[0]["nd"] = '"urgent'
+    rows[1]["nd"] = '"0522000002'
+    data = csv_of(*rows, separator=";")
+    for changed in (data, data.replace(b'"0522000002', b'"0522000002"')):
+        manifest = read_manifest(changed, NAME, LAYOUTS, CASABLANCA)
+        told = [(one.row, one.order.number, one.order.city) for one in manifest.orders]
+        assert told == [(2, "CMD-1", "C1"), (3, "CMD-2", "C2"), (4, "CMD-3", "C3")]
+
+
 def test_a_stray_quote_swallows_no_other_row() -> None:
     manifest = read(
         {"inwib2c_order__c": "A", "numero_de_contact": "0611111111", "city": '"Fès'},
