@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from ringtrue import times
-from ringtrue.cli.results import AsJson, open_results, print_json
+from ringtrue.cli.results import NEEDS_A_LOOK, AsJson, open_results, print_json
 from ringtrue.console import news, output
 from ringtrue.errors import WrongUse
 from ringtrue.results.reprocessing import (
@@ -31,7 +31,6 @@ from ringtrue.streaming.registry import make_codec
 
 app = typer.Typer()
 
-_NEEDS_A_LOOK = 1
 #: Records written at once.
 _CHUNK = 200
 _SHOWN = 20
@@ -85,7 +84,7 @@ def reprocess(
         print_json(_document(planned, unknown, dry_run=dry_run))
     else:
         _show(planned, unknown, dry_run=dry_run)
-    sys.exit(_NEEDS_A_LOOK if unknown or planned.left_out else 0)
+    sys.exit(NEEDS_A_LOOK if unknown or planned.left_out else 0)
 
 
 def _ask(settings: Settings, asked: Iterable[Asked], total: int) -> None:

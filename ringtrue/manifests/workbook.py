@@ -35,7 +35,7 @@ _CPU_SECONDS = 300
 _FILE_BYTES = 2_000_000_000
 _LOOK_S = 0.5
 
-_PASSWORD = "the workbook is protected by a password; save it without one"  # noqa: S105
+_PASSWORD = "the workbook is protected by a password; save it without one"  # noqa: S105 - what is said of one
 _MACROS = "the workbook holds macros; save it as .xlsx without them"
 _NO_WORKBOOK = "the file is not an Excel workbook"
 

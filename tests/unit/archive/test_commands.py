@@ -16,7 +16,7 @@ from ringtrue.errors import Misconfigured, WrongUse
 from services.ingest.objects import is_hidden
 from tests.unit.archive import made
 from tests.unit.archive.made import attempt, finding, store
-from tests.unit.archive.mail_server import Office, Served
+from tests.unit.archive.mail_server import Office, Served, text_of
 from tests.unit.storage.stub_s3 import StubS3
 
 
@@ -246,7 +246,7 @@ def test_reports_go_out_by_email_once(data: Path, tmp_path: Path, monkeypatch: p
     assert {part.get_filename() for part in first.iter_attachments()} == {
         path.name for path in (tmp_path / "out").iterdir()
     }
-    assert "ACQUISITION_ADSL_2026-11-18.csv : 2 lignes" in first.get_body().get_content()  # type: ignore[union-attr]
+    assert "ACQUISITION_ADSL_2026-11-18.csv : 2 lignes" in text_of(first)
 
 
 def test_reports_are_put_beside_their_manifest_where_no_lister_takes_them_for_one(

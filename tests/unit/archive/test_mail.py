@@ -12,7 +12,7 @@ from ringtrue.database import open_database, upgrade
 from ringtrue.errors import Away, Misconfigured, WrongUse
 from ringtrue.settings import MailSettings
 from services.archive.mail import Letter, letters, send
-from tests.unit.archive.mail_server import PASSWORD, USER, Office, Served
+from tests.unit.archive.mail_server import PASSWORD, USER, Office, Served, text_of
 from tests.unit.storage.certificates import loopback_certificate
 
 
@@ -70,7 +70,7 @@ def test_a_report_arrives_whole_with_its_name_over_tls_at_every_recipient(
     [message] = office.taken
     assert message["Subject"] == "Conformité du 2026-11-18"
     assert message["From"] == "ringtrue@operator.example"
-    assert message.get_body().get_content().strip() == "4 commandes"  # type: ignore[union-attr]
+    assert text_of(message).strip() == "4 commandes"
     assert {part.get_filename(): part.get_content() for part in message.iter_attachments()}.keys() == {
         path.name for path in files
     }

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 from ringtrue.manifests.layouts import load_layouts
 from ringtrue.manifests.manifest import Manifest, read_manifest
+from ringtrue.messages import Order
 
 CASABLANCA = ZoneInfo("Africa/Casablanca")
 LAYOUTS = load_layouts()
@@ -63,6 +64,24 @@ COMMENT = "Commentaire envoi vers opérateur d'infra"
 def utc_ms(day: int, hour: int, minute: int = 0, second: int = 0) -> int:
     """A time of November 2026."""
     return int(datetime(2026, 11, day, hour, minute, second, tzinfo=UTC).timestamp()) * 1000
+
+
+#: What `ROW` is read as.
+ORDER = Order(
+    number="CMD-1",
+    case_id="CMD-1@20261118T170000Z",
+    kind="ACQUISITION",
+    category="ADSL",
+    client_number="212612345678",
+    motif="Client injoignable",
+    motif_outcome=3,
+    ordered_at_ms=utc_ms(17, 8),
+    suspended_at_ms=utc_ms(18, 17),
+    window_start_ms=utc_ms(17, 8),
+    work_order="OT-1",
+    line_number="0522000001",
+    city="Fès",
+)
 
 
 def csv_of(*rows: dict[str, str], separator: str = ",", encoding: str = "utf-8") -> bytes:

@@ -9,11 +9,11 @@ import pytest
 from ringtrue.errors import Misconfigured
 from ringtrue.manifests.layouts import DEFAULT_LAYOUTS, load_layouts
 from ringtrue.manifests.manifest import UnreadableManifest, read_manifest
-from ringtrue.messages import Order
 from tests.unit.ingest.manifests import (
     CASABLANCA,
     COMMENT,
     LAYOUTS,
+    ORDER,
     RECYCLED,
     REOPENED,
     ROW,
@@ -28,21 +28,6 @@ from tests.unit.ingest.manifests import (
     utc_ms,
 )
 
-ORDER = Order(
-    number="CMD-1",
-    case_id="CMD-1@20261118T170000Z",
-    kind="ACQUISITION",
-    category="ADSL",
-    client_number="212612345678",
-    motif="Client injoignable",
-    motif_outcome=3,
-    ordered_at_ms=utc_ms(17, 8),
-    suspended_at_ms=utc_ms(18, 17),
-    window_start_ms=utc_ms(17, 8),
-    work_order="OT-1",
-    line_number="0522000001",
-    city="Fès",
-)
 VULA = replace(
     ORDER,
     number="VULA-1",

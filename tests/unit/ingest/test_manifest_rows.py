@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringtrue.manifests.manifest import Manifest, ManifestOrder, Rejected, Skipped, as_json, read_manifest
-from ringtrue.messages import Order
-from tests.unit.ingest.manifests import CASABLANCA, LAYOUTS, NAME, ROW, numbers, read, utc_ms
+from tests.unit.ingest.manifests import CASABLANCA, LAYOUTS, NAME, ORDER, ROW, numbers, read, utc_ms
 
 
 def test_a_row_becomes_an_order_with_all_that_it_says() -> None:
@@ -21,21 +20,7 @@ def test_a_row_becomes_an_order_with_all_that_it_says() -> None:
         orders=(
             ManifestOrder(
                 row=2,
-                order=Order(
-                    number="CMD-1",
-                    case_id="CMD-1@20261118T170000Z",
-                    kind="ACQUISITION",
-                    category="ADSL",
-                    client_number="212612345678",
-                    motif="Client injoignable",
-                    motif_outcome=3,
-                    ordered_at_ms=utc_ms(17, 8),
-                    suspended_at_ms=utc_ms(18, 17),
-                    window_start_ms=utc_ms(17, 8),
-                    work_order="OT-1",
-                    line_number="0522000001",
-                    city="Fès",
-                ),
+                order=ORDER,
             ),
         ),
         skipped=(),
