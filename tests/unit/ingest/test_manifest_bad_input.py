@@ -141,12 +141,15 @@ def test_a_text_that_a_million_cells_refer_to_does_not_take_the_reader_along(mon
 
 def test_a_workbook_that_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workbooks, "_CPU_SECONDS", 1)
-    # Twenty million cells, of which two are filled: to look at all of them takes several seconds.
+    # Four sheets of twenty million cells, of which two are filled: to look at all of them takes several seconds.
     far = "".join(
         f'<row r="{line}"><c r="{column}{line}"><v>1</v></c></row>' for column, line in (("A", 1), ("T", 10**6))
     )
     sheet = f"<worksheet {MAIN}><sheetData>{far}</sheetData></worksheet>"
-    assert "too much time" in str(refused(workbook_of({"Feuil1": TABLE}, parts={"xl/worksheets/sheet1.xml": sheet})))
+    numbers = range(1, 5)
+    parts = {f"xl/worksheets/sheet{number}.xml": sheet for number in numbers}
+    data = workbook_of({f"Feuil{number}": TABLE for number in numbers}, parts=parts)
+    assert "too much time" in str(refused(data))
 
 
 def test_whoever_stops_waiting_ends_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
