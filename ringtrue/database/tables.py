@@ -55,6 +55,7 @@ calls = sa.Table(
     sa.Column("ended_at_ms", _Int),
     sa.Column("warnings", _Json, nullable=False),
     sa.Column("registered_at_ms", _Int, nullable=False),
+    sa.Column("arrived_at_ms", _Int),
     sa.Index("calls_by_client", "client_number", "started_at_ms"),
     sa.Index("calls_by_external_id", "external_id"),
 )
@@ -98,6 +99,11 @@ classifications = sa.Table(
     sa.Column("engine_version", Text, nullable=False),
     sa.Column("model_revision", Text, nullable=False),
     sa.Column("classified_at_ms", _Int, nullable=False),
+    sa.Column("fingerprint", sa.LargeBinary),
+    sa.Column("shown", _Json),
+    sa.Column("model", Text),
+    sa.Column("prompt", Text),
+    sa.Column("shortened", sa.Boolean),
 )
 
 manifests = sa.Table(
@@ -182,6 +188,10 @@ verdicts = sa.Table(
     sa.Column("manifest", Text, nullable=False),
     sa.Column("row", _Int, nullable=False),
     sa.Column("judged_at_ms", _Int, nullable=False),
+    sa.Column("warnings", _Json),
+    sa.Column("layouts_hash", Text),
+    sa.Column("models_hash", Text),
+    sa.Column("inputs_hash", Text),
 )
 
 #: A dead letter is named by where it stands itself; `source_*` say which record was refused. One record can bring

@@ -1,6 +1,6 @@
 """The messages between services, as frozen dataclasses that mirror the Avro schemas in `schemas/`."""
 
-from ringtrue.messages.audio import Answer, ChannelSound, Failure, Heard, Ring, Span, Tone, Word
+from ringtrue.messages.audio import Answer, ChannelSound, Failure, Heard, Ring, Shown, Span, Tone, Word
 from ringtrue.messages.base import REGISTRY, message
 from ringtrue.messages.calls import (
     CallClassified,
@@ -60,6 +60,7 @@ __all__ = [
     "Ring",
     "SegmentAudio",
     "SegmentTranscribed",
+    "Shown",
     "Span",
     "Tone",
     "Word",

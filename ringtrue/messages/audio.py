@@ -80,6 +80,7 @@ class Heard:
     called_channel: int | None = None
     swapped: bool | None = None
     sounds: tuple[ChannelSound, ...] | None = None
+    fingerprint: bytes | None = None
 
 
 @message
@@ -98,3 +99,16 @@ class Answer:
     outcome: int
     score: float
     cited: tuple[Span, ...]
+
+
+@message
+class Shown:
+    """What a call shows beside its outcome, each with the words that say so; None where nothing tells."""
+
+    reached: str | None = None
+    reached_by: Span | None = None
+    appointment: Span | None = None
+    appointment_agreed: bool | None = None
+    reason: Span | None = None
+    no_more_calls: Span | None = None
+    language: str | None = None

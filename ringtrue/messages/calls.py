@@ -5,7 +5,7 @@ The fields are documented in `schemas/`, one file per class.
 
 from collections.abc import Mapping
 
-from ringtrue.messages.audio import Answer, Failure, Heard, Span, Word
+from ringtrue.messages.audio import Answer, Failure, Heard, Shown, Span, Word
 from ringtrue.messages.base import message
 
 
@@ -66,6 +66,7 @@ class CallRegistered:
     started_at_ms: int | None = None
     ended_at_ms: int | None = None
     warnings: tuple[str, ...]
+    arrived_at_ms: int | None = None
     event_time_ms: int
 
 
@@ -217,6 +218,10 @@ class CallClassified:
     engine_version: str
     model_revision: str
     transcript: str | None = None
+    shown: Shown | None = None
+    model: str | None = None
+    prompt: str | None = None
+    shortened: bool | None = None
     event_time_ms: int
 
 
@@ -244,4 +249,9 @@ class CallFacts:
     voicemail_tone: bool | None = None
     rings: tuple[Span, ...]
     transcript: str | None = None
+    ended_at_ms: int | None = None
+    arrived_at_ms: int | None = None
+    busy_tone: bool | None = None
+    fingerprint: bytes | None = None
+    models: str | None = None
     event_time_ms: int

@@ -39,6 +39,7 @@ class OrderRow:
     revision: int
     status: str
     order: Order | None = None
+    layouts_hash: str | None = None
     event_time_ms: int
 
 
@@ -83,6 +84,7 @@ class OrderCurrent:
     order: Order
     manifest: str
     row: int
+    layouts_hash: str | None = None
     event_time_ms: int
 
 
@@ -143,4 +145,8 @@ class OrderVerdict:
     order: Order
     manifest: str
     row: int
+    warnings: tuple[Finding, ...] | None = None
+    layouts_hash: str | None = None
+    models_hash: str | None = None
+    inputs_hash: str | None = None
     event_time_ms: int

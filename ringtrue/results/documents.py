@@ -10,7 +10,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from ringtrue.errors import Away, BadRecord
-from ringtrue.messages import SegmentAudio
 from ringtrue.outcomes import Language, label
 from ringtrue.results.calls import Call, calls_by_id, find_calls
 from ringtrue.results.cases import ATTEMPTS, FINDINGS, Case, find_cases
@@ -128,7 +127,17 @@ def decoded(value: bytes | None, codec: Codec) -> Document | None:
         message = codec.decode(value)
     except (BadRecord, Away):
         return None
-    values = asdict(message)
-    if isinstance(message, SegmentAudio):
-        values["flac"] = f"{len(message.flac)} bytes"
-    return {type(message).__name__: values}
+    return {type(message).__name__: _without_bytes(asdict(message))}
+
+
+def _without_bytes(value: Any) -> Any:
+    """Audio and fingerprints by their size: JSON has no bytes, and nobody reads them."""
+    match value:
+        case bytes():
+            return f"{len(value)} bytes"
+        case dict():
+            return {name: _without_bytes(part) for name, part in value.items()}
+        case list() | tuple():
+            return [_without_bytes(part) for part in value]
+        case _:
+            return value

@@ -64,6 +64,8 @@ def _classified(call: CallClassified) -> tuple[Write, ...]:
         "voicemail_tone": heard and heard.voicemail_tone,
         "acquisition_outcome": call.acquisition.outcome,
         "sav_outcome": call.sav.outcome,
+        # It has a column of its own: what was heard is kept as JSON, which has no bytes.
+        "fingerprint": heard and values["heard"].pop("fingerprint"),
     }
     return (Upsert(t.classifications, values, ("run",)),)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ringtrue.messages import Answer, Word
+from ringtrue.messages import Answer, Shown, Word
 from ringtrue.outcomes import BEHAVIOUR_NOT_CLASSIFIED, Outcome
 
 
@@ -24,11 +24,25 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class Classification:
-    """The outcome among the codes of each order type, and how the technician behaved."""
+    """The outcome among the codes of each order type, how the technician behaved, and what else the call shows.
+
+    Attributes:
+        acquisition: Among the codes of ACQUISITION.
+        sav: Among those of SAV.
+        behaviour: 1 good or neutral, 0 bad, 2 not classified.
+        shown: None when the engine does not say.
+        model: The model that answered; empty where none was asked.
+        prompt: Version and hash of the prompt that it was asked with; empty where none was asked.
+        shortened: The model was shown a part of the transcript only; None where none was asked.
+    """
 
     acquisition: Answer
     sav: Answer
     behaviour: int
+    shown: Shown | None = None
+    model: str = ""
+    prompt: str = ""
+    shortened: bool | None = None
 
 
 class Classifier(Protocol):

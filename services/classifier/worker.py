@@ -50,6 +50,10 @@ class ClassifierWorker(Worker):
             engine_version=self._engine.version,
             model_revision=call.model_revision,
             transcript=None if call.status == "failed" else call.text,
+            shown=answer.shown,
+            model=answer.model or None,
+            prompt=answer.prompt or None,
+            shortened=answer.shortened,
             event_time_ms=step.now_ms,
         )
         step.send(CALLS_CLASSIFIED, call.call_id, classified)
