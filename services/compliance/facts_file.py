@@ -95,7 +95,8 @@ class FactsLine(BaseModel):
         ring_count: Rings.
         ring_confidence: How sure the count is, 0 to 1; a count without one is known.
         voicemail_tone: Whether a voicemail or network tone followed.
-        transcript: What was said in the whole call; for the rules that ask for phrases.
+        transcript: What was said, of a partial call with a new line wherever something is missing; for the rules that
+            ask for phrases.
     """
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
@@ -129,9 +130,9 @@ class FactsLine(BaseModel):
         sav = self.outcome if by_type.SAV is None else by_type.SAV
         if acquisition not in CODES["ACQUISITION"]:
             acquisition = None  # what a SAV order calls it says too little of what an ACQUISITION order would
-        # Of a call that is not known to be transcribed whole, what was not said is not known.
+        # Without a status only an outcome tells that the call was transcribed at all.
         outcome_known = acquisition is not None or sav is not None
-        whole = self.status == "ok" or (self.status is None and outcome_known)
+        transcribed = self.status in {"ok", "partial"} or (self.status is None and outcome_known)
         return CallFacts(
             call_id=self.call_id or name,
             client_number=self.client_number or "",
@@ -150,7 +151,7 @@ class FactsLine(BaseModel):
             ring_confidence=self.ring_confidence,
             voicemail_tone=self.voicemail_tone,
             rings=(),
-            transcript=self.transcript if with_transcript and whole else None,
+            transcript=self.transcript if with_transcript and transcribed else None,
             event_time_ms=0,
         )
 
