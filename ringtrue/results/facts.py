@@ -41,10 +41,10 @@ _COLUMNS: tuple[sa.ColumnElement[Any], ...] = (
     classifications.c.model,
     classifications.c.prompt,
     classifications.c.model_revision,
-    # Of the very run that was classified, and whole: a part of a call says nothing of what was not said in it.
+    # Of the very run that was classified.
     sa.case(
         (
-            sa.and_(transcripts.c.run == classifications.c.run, transcripts.c.status == "complete"),
+            sa.and_(transcripts.c.run == classifications.c.run, transcripts.c.status != "failed"),
             transcripts.c.text,
         )
     ).label("text"),

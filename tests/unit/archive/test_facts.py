@@ -125,6 +125,23 @@ def test_a_line_says_all_that_is_known(engine: sa.Engine) -> None:
     }
 
 
+@pytest.mark.parametrize(("status", "said"), [("complete", "tant\npis"), ("partial", "tant\npis"), ("failed", None)])
+def test_what_is_known_of_a_transcript_is_told_unless_the_call_failed(
+    engine: sa.Engine, status: str, said: str | None
+) -> None:
+    store(engine, registered(), transcribed(text="tant\npis", status=status), classified(status=status))
+    with reading(engine) as connection:
+        (line,) = find_facts(connection, ZONE)
+    assert line["transcript"] == said
+
+
+def test_the_transcript_of_another_run_than_was_classified_is_not_told(engine: sa.Engine) -> None:
+    store(engine, registered(), transcribed(run=2), classified())
+    with reading(engine) as connection:
+        (line,) = find_facts(connection, ZONE)
+    assert line["transcript"] is None
+
+
 def test_the_command_exports_every_call_by_client_unless_told_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,6 +37,7 @@ WINDOW_HOURS = 12
 OUTCOMES = (0, 0, 0, 1, 2, 3, 3, 4, 9)
 SAV_OUTCOMES = (*OUTCOMES, 5, 6, 7)
 PHRASES = ("service technique", "tant pis")
+BROKEN = "tant\npis service technique"
 GAPS = ("outcome", "failed", "partial", "rings", "unsure", "tone", "branch", "behaviour", "transcript", "start")
 LACKS: dict[str | None, Knowledge] = {
     None: COMPLETE,
@@ -94,7 +95,7 @@ def calls_of(draw: st.DrawFn, order: Order, number: int) -> CallFacts:
         ring_confidence=draw(st.sampled_from((0.9, 0.99, None))),
         voicemail_tone=draw(st.sampled_from((False, False, True))),
         behaviour=draw(st.sampled_from((0, 1))),
-        transcript=draw(st.sampled_from(("", *PHRASES, "Tant pis, SERVICE technique !", "tant de pis"))),
+        transcript=draw(st.sampled_from(("", *PHRASES, "Tant pis, SERVICE technique !", "tant de pis", BROKEN))),
     )
 
 

@@ -95,6 +95,22 @@ def test_what_only_sav_orders_know_says_nothing_of_an_acquisition_order(tmp_path
 
 
 @pytest.mark.parametrize(
+    ("changes", "transcript"),
+    [
+        ({}, "allô"),
+        ({"status": "partial"}, "allô"),
+        ({"status": None}, "allô"),
+        ({"status": None, "outcome": None}, None),
+        ({"status": "failed"}, None),
+    ],
+)
+def test_a_transcript_counts_when_the_call_is_known_to_be_transcribed(
+    tmp_path: Path, changes: dict[str, object], transcript: str | None
+) -> None:
+    assert one(tmp_path, **changes).transcript == transcript
+
+
+@pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"outcome": 8}, "outcome=8: 0 to 7 and 9 are allowed"),

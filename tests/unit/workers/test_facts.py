@@ -35,7 +35,6 @@ HEARD = Heard(
     speech_ms=6_000,
     tones=(Tone(kind="busy", start_ms=21_000, end_ms=23_000),),
     warnings=(),
-    fingerprint=b"sound",
 )
 UNKNOWN = Failure(stage="ingest-register", reason="unknown_call", message="not registered")
 DAMAGED = Failure(stage="ingest-segment", reason="undecodable", message="no audio in it")
@@ -101,7 +100,8 @@ def after(bench: Bench, *messages: CallRegistered | CallClassified) -> list[Call
 
 
 def test_a_call_is_told_when_it_is_registered_and_again_with_its_result(bench: Bench) -> None:
-    first, second = after(bench, registered(), classified())
+    sounding = replace(classified(), heard=replace(HEARD, fingerprint=b"sound"))
+    first, second = after(bench, registered(), sounding)
     assert (first.call_id, first.client_number, first.status, first.final) == (CALL, CLIENT, "registered", False)
     assert (first.external_id, first.branch, first.started_at_ms) == ("7", "ADSL_SAV", 1_000)
     assert (second.status, second.final, second.behaviour, second.duration_ms) == ("complete", True, 1, 30_000)
