@@ -51,7 +51,7 @@ class Reading:
 
     def of(self, *kinds: str) -> list[Sign]:
         """The signs of some kinds, in the order of the call."""
-        return [sign for sign in self.signs if sign.of in kinds]
+        return [sign for sign in self.signs if sign.match.phrase.sign in kinds]
 
     def beside(self, signs: Iterable[Sign]) -> int:
         """How many words were spoken beside these signs."""
