@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ringtrue.messages import Span, Word
+from services.classifier.arabizi import is_arabizi
 from services.classifier.engine import Transcript
 from services.classifier.lexicon import ASIDE, COUNTED, NOTHING, OTHER, Lexicon
 from services.classifier.phrases import Match
@@ -48,7 +49,8 @@ class Reading:
     spoken: frozenset[tuple[int, int]]
     #: The different ones: what a recogniser makes of noise is often one word over and over.
     vocabulary: frozenset[str]
-    #: By channel, the transcript's word of each token.
+    #: By channel, the tokens without fillers, and the transcript's word of each.
+    tokens: Mapping[int, Sequence[str]]
     words: Mapping[int, Sequence[Word]]
 
     @property
@@ -71,24 +73,26 @@ def read(transcript: Transcript, lexicon: Lexicon) -> Reading:
     signs: list[Sign] = []
     spoken: set[tuple[int, int]] = set()
     vocabulary: set[str] = set()
-    words_by_channel: dict[int, list[Word]] = {}
+    tokens_of: dict[int, list[str]] = {}
+    words_of: dict[int, list[Word]] = {}
+    arabizi = is_arabizi(word.text for word in transcript.words)
     for channel in sorted({word.channel for word in transcript.words}):
         words = [word for word in transcript.words if word.channel == channel]
         said = [
             (token, word)
             for word in words
-            for token in lexicon.speller.tokens(word.text)
+            for token in lexicon.speller.tokens(word.text, arabizi=arabizi)
             if token not in lexicon.filler_tokens
         ]
         tokens = [token for token, _ in said]
         spoken |= {(channel, position) for position, token in enumerate(tokens) if len(token) > 1}
-        words_by_channel[channel] = [word for _, word in said]
+        tokens_of[channel], words_of[channel] = tokens, [word for _, word in said]
         vocabulary |= {token for token in tokens if len(token) > 1}
         for match in _counting(lexicon.book.find(tokens)):
             cited = [word for _, word in said[match.start : match.end]]
             signs.append(Sign(match, channel, span_of(cited)))
     signs.sort(key=lambda sign: (sign.span.start_ms, sign.channel, sign.match.start))
-    return Reading(tuple(signs), frozenset(spoken), frozenset(vocabulary), words_by_channel)
+    return Reading(tuple(signs), frozenset(spoken), frozenset(vocabulary), tokens_of, words_of)
 
 
 def _counting(matches: list[Match]) -> list[Match]:
