@@ -30,6 +30,7 @@ _WAITS_S: Final = (2.0, 60.0)
 _AWAY: Final = frozenset({402, 408, 409, 425, 429})
 #: Those that may mean a parameter that the server does not know.
 _PARAMETERS: Final = frozenset({400, 422})
+_SCHEMA_WORDS: Final = ("format", "schema", "structured", "guided", "grammar")
 #: A completion that ended by itself; text-generation-inference says the latter.
 _ENDED: Final = frozenset({"stop", "eos_token"})
 _REASON_LETTERS: Final = 40
@@ -199,7 +200,9 @@ class OpenAIModel(RemoteModel):
         if "temperature" in words and self._temperature:
             self._temperature = {}
             return "temperature"
-        if len(self._forms) > (1 if self._insists else 0):
+        # A refusal that names the model, but nothing of a schema, is about the model.
+        about = any(word in words for word in _SCHEMA_WORDS) or self.model.lower() not in words
+        if about and len(self._forms) > (1 if self._insists else 0):
             return self._forms.pop(0)
         return ""
 

@@ -39,6 +39,8 @@ _CONNECTIONS = 64
 _LONGEST_BYTES = 1 << 20
 _CHUNK_BYTES = 1 << 16
 _SAID_LETTERS = 500
+#: What urllib3 puts before its words.
+_CONNECTION = re.compile(r"^\w+\(host=[^)]*\): ")
 
 
 class Unreachable(Away):
@@ -133,12 +135,12 @@ class Wire:
         if late:
             return Unreachable(f"{self.where} did not answer within {self._timeout_s:g} s ({PREFIX}TIMEOUT_S)")
         cause = error.original_error if isinstance(error, urllib3.exceptions.ProxyError) else error
-        said = f"{self.where} cannot be reached: {error}"
+        words = f"{self.where} cannot be reached: {_CONNECTION.sub('', str(error))}"
         if isinstance(cause, urllib3.exceptions.SSLError):
             untrusted = isinstance(cause.args[0] if cause.args else None, ssl.SSLCertVerificationError)
-            return Unreachable(f"{said}; does {PREFIX}CA_FILE fit this server?", lasting=untrusted)
+            return Unreachable(f"{words}; does {PREFIX}CA_FILE fit this server?", lasting=untrusted)
         unknown = isinstance(cause.__cause__, socket.gaierror) and cause.__cause__.errno == socket.EAI_NONAME
-        return Unreachable(said, lasting=unknown)
+        return Unreachable(words, lasting=unknown)
 
 
 def address(url: str) -> str:

@@ -219,6 +219,13 @@ def test_a_wrong_setting_is_found_at_the_start_with_few_requests(
     assert len(stub.asked) == (4 if status in (400, 422) else 1)
 
 
+def test_a_refusal_that_names_the_model_is_about_the_model(stub: Stub, model: OpenAIModel) -> None:
+    stub.always = fault(400, "there is no model 'tiny' here")
+    with pytest.raises(Misconfigured, match=r"no model 'tiny' here.*RINGTRUE_CLASSIFIER__MODEL"):
+        model.check()
+    assert len(stub.asked) == 1
+
+
 def test_a_key_is_not_shown_when_a_server_repeats_it(stub: Stub, clock: Time) -> None:
     stub.always = fault(401, "Incorrect API key provided: synthetic-key.")
     with pytest.raises(Misconfigured) as wrong:
