@@ -45,7 +45,7 @@ class Classifying:
     def __init__(self, settings: Settings, *, engine: str, kinds: Sequence[str]) -> None:
         self._language = settings.language
         self._kinds = kinds
-        self._engine = _load(settings.classifier, engine)
+        self._engine = open_engine(settings.classifier, engine)
 
     def run(self, given: Sequence[str], *, as_lines: bool) -> int:
         """Classifies and prints what the arguments stand for; the exit code."""
@@ -95,7 +95,12 @@ class Classifying:
         return table
 
 
-def _load(settings: ClassifierSettings, engine: str) -> Classifier:
+def open_engine(settings: ClassifierSettings, engine: str = "") -> Classifier:
+    """The engine of the settings, or another one with the same settings.
+
+    Raises:
+        Misconfigured: There is no such engine, or it cannot be used.
+    """
     if not engine:
         return load_engine(settings.engine)
     try:
