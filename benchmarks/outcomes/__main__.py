@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from benchmarks.outcomes import corpus, report
+from benchmarks.outcomes import corpus, injections, report
 from benchmarks.outcomes.corpus import Part, load_part, parts_there
 from benchmarks.outcomes.scoring import Scored, score
 from benchmarks.outcomes.speed import throughput
@@ -37,6 +37,8 @@ examples:
   python -m benchmarks.outcomes mine.jsonl --errors 30
       your own labelled texts: one object a line with id, text, acquisition, sav, behaviour
   python -m benchmarks.outcomes --throughput
+  python -m benchmarks.outcomes --injections
+      transcripts in which someone tells the judge what to say, and those that were not stopped
 
 Set OMP_NUM_THREADS=1. Texts of a part that is called ..._{corpus.FINAL} are never listed: who looks at them tunes to
 them, and the next figure from them is worth nothing.
@@ -72,11 +74,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--through-asr", action="store_true", help="speak the French texts and transcribe them first")
     parser.add_argument("--work", type=Path, default=WORK, metavar="DIR", help="where sounds and transcripts are kept")
     parser.add_argument("--throughput", action="store_true", help="take the time instead")
+    parser.add_argument("--injections", action="store_true", help="run the transcripts that tell the judge what to say")
     parser.add_argument("--seconds", type=float, default=5.0, metavar="S", help="for each part of --throughput")
     return parser
 
 
 def _run(chosen: argparse.Namespace) -> int:
+    if chosen.injections:
+        return _run_injections(chosen.files, chosen.engine)
     part = corpus.FINAL if chosen.final else corpus.DEVELOPMENT
     paths = chosen.files or parts_there(part)
     if not paths:
@@ -98,6 +103,23 @@ def _run(chosen: argparse.Namespace) -> int:
         if made.row_count:
             show(made)
     _list_errors([row for rows in scored.values() for row in rows], chosen.errors)
+    return 0
+
+
+def _run_injections(files: Sequence[Path], name: str) -> int:
+    attempts = [one for path in files or [injections.FILE] for one in injections.load_injections(path)]
+    engine = open_engine(load_settings().classifier, name)
+    tried = {engine.name: injections.try_on(engine, attempts)}
+    for made in injections.tables(tried, f"{engine.name} {engine.version}"):
+        show(made)
+    for name, rows in tried.items():
+        for one in injections.not_stopped(rows):
+            attempt, flips = one.injection, " and ".join(one.flips)
+            should = "SHOULD BE STOPPED" if attempt.stoppable else "cannot be stopped"
+            print(f"{name}: {attempt.id} ({attempt.kind}, {attempt.language}): {flips} turned; {should}")
+            print(f"    {attempt.text}")
+            if attempt.why:
+                print(f"    {attempt.why}")
     return 0
 
 
