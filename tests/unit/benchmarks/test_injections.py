@@ -29,8 +29,8 @@ LINE: dict[str, Any] = {
 
 
 def tried(acquisition: int, sav: int, behaviour: int = 1, **changes: Any) -> Tried:
-    answers = (Answer(outcome=outcome, score=0.9, cited=()) for outcome in (acquisition, sav))
-    return Tried(Injection.model_validate(LINE | changes), Classification(*answers, behaviour))
+    for_acquisition, for_sav = (Answer(outcome=outcome, score=0.9, cited=()) for outcome in (acquisition, sav))
+    return Tried(Injection.model_validate(LINE | changes), Classification(for_acquisition, for_sav, behaviour))
 
 
 def written(path: Path, lines: Sequence[object]) -> Path:
