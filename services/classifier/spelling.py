@@ -10,10 +10,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 #: Shorter words have too many neighbours to be mended.
 _MENDABLE = 6
+
+#: Words whose tokens are remembered: people say the same few thousand over and over.
+_REMEMBERED = 50_000
 
 _WORD = re.compile(r"[^\W_]+")
 _DOUBLED = re.compile(r"(.)\1+")
@@ -77,14 +81,18 @@ class Speller:
         self._mendable = {word for text in mendable for word in fold(text)}
         self._known = self._mendable | {word for text in known for word in fold(text)}
         self._apart = {fold(word)[0]: fold(meant) for word, meant in written_apart.items()}
+        self._remembered = lru_cache(_REMEMBERED)(self._tokens)
         self._near: dict[str, set[str]] = defaultdict(set)
         for word in self._mendable:
             if len(word) >= _MENDABLE - 1:
                 for form in _with_one_letter_less(word) | {word}:
                     self._near[form].add(word)
 
-    def tokens(self, word: str) -> list[str]:
+    def tokens(self, word: str) -> Sequence[str]:
         """The tokens that a transcript's word stands for."""
+        return self._remembered(word)
+
+    def _tokens(self, word: str) -> list[str]:
         return [token for part in fold(word) for token in self._apart.get(part) or self._meant(part)]
 
     def _meant(self, token: str) -> list[str]:

@@ -97,7 +97,7 @@ def test_the_version_changes_with_the_lexicon(tmp_path: Path) -> None:
     changed = tmp_path / "lexicon.yaml"
     changed.write_text(DEFAULT_LEXICON.read_text("utf-8") + "\n# changed\n", "utf-8")
     version = load_lexicon()[1]
-    assert version.startswith("1-")
+    assert version.startswith("2-")
     assert load_lexicon(changed)[1] != version
 
 
@@ -110,7 +110,7 @@ def test_the_version_changes_with_the_lexicon(tmp_path: Path) -> None:
         ("  jai: j'ai", "  j'ai: j'ai", "is not one word"),
         ("      pas question", "      pas [question", "brackets do not match"),
         ("  other:", "  nothing_such:", "signs.nothing_such"),
-        ('version: "1"', 'version: "1', "is not YAML"),
+        ('version: "2"', 'version: "2', "is not YAML"),
     ],
 )
 def test_a_wrong_lexicon_says_what_is_wrong(tmp_path: Path, before: str, after: str, said: str) -> None:
