@@ -18,11 +18,20 @@ from sys import intern
 from typing import Annotated, BinaryIO, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, StrictBool, ValidationError
+from pydantic import (
+    AfterValidator,
+    Base64Bytes,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    StrictBool,
+    ValidationError,
+)
 
 from ringtrue import phone, times
 from ringtrue.errors import WrongUse
-from ringtrue.messages import Answer, CallFacts, HourCount
+from ringtrue.messages import Answer, CallFacts, HourCount, Span
 from ringtrue.outcomes import CODES, Outcome
 
 _HOUR_MS = 3_600_000
@@ -42,6 +51,10 @@ def _moment(value: object) -> datetime | None:
     if moment is None:
         raise ValueError("a time in ISO 8601 is expected, such as 2026-11-18T16:30:00 or 2026-11-18T16:30:00+01:00")
     return moment
+
+
+def _utc_ms(moment: datetime | None, zone: ZoneInfo) -> int | None:
+    return None if moment is None else times.to_utc_ms(moment, zone)
 
 
 def _subscriber(written: str) -> str:
@@ -86,7 +99,7 @@ class FactsLine(BaseModel):
         client_number: Whose call it is; without one it is one of the recordings without a client number.
         technician: Who called; no rule asks.
         started_at: Local to the operator when without offset.
-        ended_at: The same; no rule asks.
+        ended_at: The same; a check of the evidence asks.
         branch: Of the technician.
         status: Whether the recording could be used and transcribed whole. An outcome without a status is known.
         outcome: What it shows, for an order of either type that has this code.
@@ -96,6 +109,12 @@ class FactsLine(BaseModel):
         ring_confidence: How sure the count is, 0 to 1; a count without one is known.
         voicemail_tone: Whether a voicemail or network tone followed.
         transcript: What was said in the whole call; for the rules that ask for phrases.
+        arrived_at: When the store got the recording; this and what follows is asked for by checks of the evidence.
+        duration_ms: Length of the recording.
+        rings: From and to of each ring, in the recording.
+        busy_tone: Whether a busy or congestion tone is heard.
+        fingerprint: What its sound is known by again (`ringtrue.fingerprint`), in base 64.
+        models: What the facts come from.
     """
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
@@ -115,6 +134,12 @@ class FactsLine(BaseModel):
     ring_confidence: Annotated[float, Field(strict=True, ge=0, le=1)] | None = None
     voicemail_tone: StrictBool | None = None
     transcript: str | None = None
+    arrived_at: _Moment = None
+    duration_ms: Annotated[_Integer, Field(ge=0)] | None = None
+    rings: tuple[tuple[_Integer, _Integer], ...] | None = None
+    busy_tone: StrictBool | None = None
+    fingerprint: Base64Bytes | None = None
+    models: str | None = None
 
     def facts(self, name: str, zone: ZoneInfo, *, with_transcript: bool = True) -> CallFacts:
         """The facts as the judge takes them.
@@ -141,7 +166,7 @@ class FactsLine(BaseModel):
             final=True,
             status=_STATUS[self.status],
             external_id=self.external_id or None,
-            started_at_ms=None if self.started_at is None else times.to_utc_ms(self.started_at, zone),
+            started_at_ms=_utc_ms(self.started_at, zone),
             branch=None if self.branch is None else intern(self.branch),
             acquisition=_answer(acquisition),
             sav=_answer(sav),
@@ -149,8 +174,17 @@ class FactsLine(BaseModel):
             ring_count=self.ring_count,
             ring_confidence=self.ring_confidence,
             voicemail_tone=self.voicemail_tone,
-            rings=(),
+            rings=tuple(
+                Span(start_ms=start_ms, end_ms=end_ms, text=f"ring {number}")
+                for number, (start_ms, end_ms) in enumerate(self.rings or (), start=1)
+            ),
             transcript=self.transcript if with_transcript and whole else None,
+            duration_ms=self.duration_ms,
+            ended_at_ms=_utc_ms(self.ended_at, zone),
+            arrived_at_ms=_utc_ms(self.arrived_at, zone),
+            busy_tone=self.busy_tone,
+            fingerprint=self.fingerprint,
+            models=self.models,
             event_time_ms=0,
         )
 

@@ -92,7 +92,7 @@ class Judging:
         if self._others is None:
             self._print_cases(self._judged(orders, calls, verdicts), as_lines, limit, verdicts)
         else:
-            others = judge_all(orders, calls, self._others, self._language, self._now_ms)
+            others = judge_all(orders, calls, self._others, self._language, self._layouts.hash, self._now_ms)
             judged = self._judged(orders, calls, verdicts)
             found = (flip for flip in flips(judged, others, self._rules, self._others) if flip)
             self._print_flips(found, as_lines, limit, verdicts)
@@ -101,7 +101,7 @@ class Judging:
         return NEEDS_A_LOOK if self._mistakes or any(verdicts[name] for name in wanted) else 0
 
     def _judged(self, orders: Sequence[Declared], calls: KnownCalls, verdicts: Counter[str]) -> Iterator[Case]:
-        for case in judge_all(orders, calls, self._rules, self._language, self._now_ms):
+        for case in judge_all(orders, calls, self._rules, self._language, self._layouts.hash, self._now_ms):
             verdicts[case.verdict] += 1
             yield case
 

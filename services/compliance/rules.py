@@ -9,12 +9,12 @@ each `min_gap` or more after the one before.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from ringtrue.digest import digest
 from ringtrue.messages import Order
 from ringtrue.outcomes import Outcome
 from services.compliance.attempts import Call, Scene, Truth
@@ -173,7 +173,7 @@ def rules_hash(rules: Ruleset) -> str:
     versions = {rule.name: rule.version for rule in RULES if rule.in_force(rules)}
     settings = rules.model_dump(mode="json", exclude={rule.name for rule in RULES if not rule.in_force(rules)})
     in_force = {"versions": versions, **settings}
-    return hashlib.sha256(json.dumps(in_force, sort_keys=True).encode()).hexdigest()[:16]
+    return digest(json.dumps(in_force, sort_keys=True).encode())
 
 
 def judge(rule: Rule, scenes: Sequence[Scene], rules: Ruleset) -> Result:

@@ -41,7 +41,8 @@ def judged(engine: sa.Engine) -> sa.Engine:
     store(engine, made.manifest(), made.row(), made.row(two, 3), made.row(three, 4))
     store(engine, made.registered(), made.transcribed(), made.classified(), made.registered("recordings/b"))
     store(engine, made.verdict(said="non_compliant", attempts=tried, findings=(rung, none), comment="Moins de 5"))
-    store(engine, made.verdict(two, findings=(finding("branch", "passed", "recordings/a"),), attempts=tried[:1]))
+    passed, odd = finding("branch", "passed", "recordings/a"), finding("same_audio", "failed", "recordings/b")
+    store(engine, made.verdict(two, findings=(passed,), warnings=(odd,), attempts=tried[:1]))
     store(engine, made.current(three, 4))
     return engine
 
@@ -108,7 +109,8 @@ def test_the_numbers_are_those_of_the_database(judged: sa.Engine, tmp_path: Path
     (total,) = [row for row in read["Synthèse"] if row[0] == "Total"]
     named = ("compliant", "non_compliant", "to_review", "pending")
     assert total[2:] == [sum(counts.values()), *(counts.get(verdict, 0) for verdict in named)]
-    evidence = [item for verdict in stored for one in verdict.findings for item in one["evidence"]]
+    findings = [one for verdict in stored for one in (*verdict.findings, *(verdict.warnings or ()))]
+    evidence = [item for one in findings for item in one["evidence"]]
     assert len([row for row in read["Preuves"][1:] if row[3]]) == len(evidence)
 
 
@@ -119,6 +121,7 @@ def test_the_evidence_names_rule_result_call_seconds_and_fact(judged: sa.Engine,
         ["C-1", "rings", "Non conforme", "recordings/b", 1, 20.25, "5 tonalité(s)"],
         ["C-1", "attempts", "Non conforme", "", "", "", "attempts failed"],
         ["C-2", "branch", "Conforme", "recordings/a", 1, 20.25, "5 tonalité(s)"],
+        ["C-2", "same_audio", "Alerte", "recordings/b", 1, 20.25, "5 tonalité(s)"],
     ]
 
 
