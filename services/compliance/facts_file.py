@@ -9,8 +9,8 @@ the recordings without a client number, which are counted by hour, as the regist
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 from zoneinfo import ZoneInfo
@@ -18,12 +18,9 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from ringtrue.errors import WrongUse
-from ringtrue.messages import CallFacts, HourCount
 from services.compliance.facts_line import FactsLine
+from services.compliance.known_calls import KnownCalls
 
-_HOUR_MS = 3_600_000
-#: The hour of what may be of any hour: later than every window.
-_ANY_HOUR_MS = 2**62
 #: A longer line is no line of facts: a call of four hours has some 200 kB of words.
 _LONGEST_BYTES = 4_000_000
 #: What a line with a mistake in it still tells.
@@ -36,53 +33,6 @@ class Remark:
 
     text: str
     is_mistake: bool
-
-
-@dataclass(frozen=True, slots=True)
-class KnownCalls:
-    """The calls of the clients that orders are of, and how many recordings of each hour are nobody's."""
-
-    clients: Collection[str]
-    _of: dict[str, dict[str, CallFacts]] = field(default_factory=dict)
-    #: By hour: registered, unassigned, undated (see `HourCount`).
-    _hours: dict[int, list[int]] = field(default_factory=dict)
-
-    def of(self, client_number: str) -> Collection[CallFacts]:
-        """The calls of a client."""
-        return self._of.get(client_number, {}).values()
-
-    def hours(self) -> tuple[HourCount, ...]:
-        """The recordings of each hour; none when every recording has a client."""
-        if not self.unassigned():
-            return ()
-        return tuple(
-            HourCount(hour_ms=hour_ms, registered=registered, unassigned=unassigned, undated=undated)
-            for hour_ms, (registered, unassigned, undated) in sorted(self._hours.items())
-        )
-
-    def unassigned(self) -> int:
-        """Recordings without a client number."""
-        return sum(unassigned + undated for _, unassigned, undated in self._hours.values())
-
-    def add(self, call: CallFacts) -> bool:
-        """Takes a call in; False when another line tells of the same call, of which the earlier start then stands."""
-        self._count(call)
-        if call.client_number not in self.clients:
-            return True
-        calls = self._of.setdefault(call.client_number, {})
-        known = calls.get(call.call_id)
-        if known is None or _by_start(call) < _by_start(known):
-            calls[call.call_id] = call
-        return known is None
-
-    def _count(self, call: CallFacts) -> None:
-        start_ms, unassigned = call.started_at_ms, not call.client_number
-        if start_ms is not None:
-            count = self._hours.setdefault(start_ms // _HOUR_MS * _HOUR_MS, [0, 0, 0])
-            count[0] += 1
-            count[1] += unassigned
-        elif unassigned:
-            self._hours.setdefault(_ANY_HOUR_MS, [0, 0, 0])[2] += 1
 
 
 def read_facts(path: Path, calls: KnownCalls, zone: ZoneInfo, *, with_transcripts: bool = True) -> Iterator[Remark]:
@@ -142,7 +92,3 @@ def _problems(error: ValidationError) -> Iterable[str]:
 
 def _allowed(message: str) -> str:
     return message.removeprefix("Value error, ")
-
-
-def _by_start(call: CallFacts) -> tuple[bool, int]:
-    return call.started_at_ms is None, call.started_at_ms or 0

@@ -14,7 +14,7 @@ from ringtrue.messages import Finding, HourCount, Order
 from ringtrue.outcomes import Language
 from ringtrue.results.cases import Case
 from services.compliance import coverage
-from services.compliance.facts_file import KnownCalls
+from services.compliance.known_calls import KnownCalls
 from services.compliance.rules import rules_hash
 from services.compliance.ruleset import Ruleset
 from services.compliance.verdict import Knowledge, evaluate, has_a_say

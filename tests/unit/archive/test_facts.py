@@ -12,7 +12,8 @@ from ringtrue.database import open_database, reading, upgrade
 from ringtrue.messages import Answer, CallClassified, CallRegistered, Tone
 from ringtrue.results.facts import find_facts
 from services.compliance.facts import facts_of
-from services.compliance.facts_file import KnownCalls, read_facts
+from services.compliance.facts_file import read_facts
+from services.compliance.known_calls import KnownCalls
 from services.compliance.verdict import Knowledge, evaluate
 from tests.unit.archive import made
 from tests.unit.archive.made import at, classified, failed, heard, registered, store, transcribed

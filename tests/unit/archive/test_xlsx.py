@@ -22,7 +22,7 @@ from services.archive.files import write_reports
 from services.archive.layouts import Column, Report
 from services.archive.reports import Row, find_batches, read_rows
 from services.archive.xlsx_file import XlsxFile
-from services.archive.xlsx_rows import write_row
+from services.archive.xlsx_rows import link, write_row
 from services.archive.xlsx_sheet import Sheets, make_styles
 from tests.unit.archive import made
 from tests.unit.archive.made import attempt, finding, store
@@ -216,8 +216,11 @@ def test_a_row_written_at_once_is_what_the_library_writes_cell_by_cell(tmp_path:
             for row, cells in enumerate(rows, 1):
                 placed = [(column, cell, style if column % 2 else None) for column, cell in enumerate(cells)]
                 if at_once:
-                    write_row(sheet, row, placed)
-                for column, cell, of_cell in () if at_once else placed:
+                    link(sheet, row, 0, "internal:'Sheet1'!A2", str(cells[0]))
+                    write_row(sheet, row, [(0, str(cells[0]), style), *placed[1:]])
+                    continue
+                sheet.write_url(row, 0, "internal:'Sheet1'!A2", style, str(cells[0]))
+                for column, cell, of_cell in placed[1:]:
                     (sheet.write_string if isinstance(cell, str) else sheet.write_number)(row, column, cell, of_cell)
             sheet.write_string(len(rows) + 1, 9, "last, cell by cell again")
         return markup(path)

@@ -7,7 +7,8 @@ import pytest
 
 from ringtrue.errors import WrongUse
 from ringtrue.messages import CallFacts
-from services.compliance.facts_file import KnownCalls, Remark, read_facts
+from services.compliance.facts_file import Remark, read_facts
+from services.compliance.known_calls import KnownCalls
 from tests.unit.compliance.cases import ZONE, at
 
 CLIENT = "212612345678"
