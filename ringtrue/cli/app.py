@@ -22,7 +22,6 @@ OWN: dict[str, tuple[str, ...]] = {
     "run": ("run",),
     "transcribe": ("transcribe",),
     "verdict": ("results",),
-    "explain": ("results",),
     "calls": ("results",),
     "orders": ("results",),
     "dead-letters": ("results", "status"),

@@ -17,7 +17,7 @@ from ringtrue.results import documents, printing
 from ringtrue.results.calls import STATES, count_calls, find_calls
 from ringtrue.results.cases import count_cases, find_cases
 from ringtrue.results.facts import find_facts
-from ringtrue.results.queries import find_letters, letter, stories
+from ringtrue.results.queries import find_letters, letter
 from ringtrue.settings import Settings, load_settings
 from ringtrue.streaming.registry import make_codec
 
@@ -60,24 +60,6 @@ def verdict(
         complain(f"not known: {', '.join(missing)}; see `ringtrue orders`")
     if any(case.verdict in wanted for case in cases):
         sys.exit(NEEDS_A_LOOK)
-
-
-@app.command("explain")
-def explain(
-    number: Annotated[str, typer.Argument(metavar="ORDER", help="Order number (or case id).")], as_json: AsJson = False
-) -> None:
-    """The story of an order: what was declared, each attempt and what was said in it, each rule, each verdict so far.
-
-    Exit code 1: the order is not known.
-    """
-    with open_results() as (connection, settings):
-        told = stories(connection, number)
-    if as_json:
-        print_json({"orders": [documents.story_document(one, settings.language) for one in told]})
-    else:
-        show(*(printing.story(one, settings.zone, settings.language) for one in told))
-    if not told:
-        complain(f"order {number} is not known; see `ringtrue orders`")
 
 
 @app.command("calls")

@@ -59,13 +59,17 @@ def find_facts(
     states: Sequence[str] = (),
     search: str = "",
     unassigned: bool = False,
+    client_number: str = "",
     limit: int | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The facts of calls by client, start and id, chosen as in `find_calls`, one after the other as they are asked for.
 
-    A call without a final result has no status. Times are ISO 8601 with the operator's offset.
+    With a client number only those of that client. A call without a final result has no status. Times are ISO 8601 with
+    the operator's offset.
     """
     query = _FACTS.where(*wanted_calls(states, search, unassigned=unassigned))
+    if client_number:
+        query = query.where(calls.c.client_number == client_number)
     query = query.order_by(calls.c.client_number.nulls_last(), calls.c.started_at_ms.nulls_last(), calls.c.call_id)
     rows = connection.execution_options(yield_per=_ROWS).execute(query.limit(limit))
     return (_facts(row, zone) for row in rows)

@@ -35,7 +35,7 @@ _COLOURS = {
 }
 _SAID_CHARACTERS = 60
 #: Columns that would be of no use cut in two.
-_WHOLE = frozenset({"order", "client", "day", "verdict", "rule", "result", "state", "rings", "id"})
+_WHOLE = frozenset({"order", "client", "day", "verdict", "would be", "rule", "result", "state", "rings", "id"})
 
 
 def cases_table(cases: Sequence[Case], zone: ZoneInfo) -> RenderableType:
@@ -68,8 +68,17 @@ def findings_table(case: Case, zone: ZoneInfo) -> RenderableType:
     return Group(*_plain(title), verdict, table)
 
 
-def story(told: Story, zone: ZoneInfo, language: Language) -> RenderableType:
-    """The story of a case: what was declared, what was found, the attempts and what was said in them, the history."""
+def story(
+    told: Story, zone: ZoneInfo, language: Language, changes: Sequence[tuple[str | None, str]] = ()
+) -> RenderableType:
+    """The story of a case: what was declared, what was found, the attempts and what was said in them, the history.
+
+    Args:
+        told: The story.
+        zone: The operator's.
+        language: Of outcomes.
+        changes: What would have changed its verdict: the verdict that it would be (None for a remark), and the words.
+    """
     case, order = told.case, told.case.order
     window = f"{moment(order.window_start_ms, zone)} to {moment(order.suspended_at_ms, zone)}"
     parts: list[RenderableType] = [
@@ -83,11 +92,16 @@ def story(told: Story, zone: ZoneInfo, language: Language) -> RenderableType:
         said = f"{seconds(attempt.start_ms, attempt.end_ms)} {attempt.excerpt}" if attempt.excerpt else ""
         attempts.add_row(*_plain(*_attempted(attempt.attempt, zone, language), said))
     parts.append(attempts if told.attempts else Text("no attempt was found"))
+    if changes:
+        turns = _table("would be", "what would have changed it")
+        for verdict, text in changes:
+            turns.add_row(coloured(verdict or ""), *_plain(text))
+        parts.append(turns)
     if len(told.history) > 1:
         past = _table("judged", "verdict", "why", "rules")
-        for verdict in told.history:
-            judged = moment(verdict.judged_at_ms, zone)
-            past.add_row(judged, coloured(verdict.verdict), *_plain(verdict.comment, verdict.rules_hash))
+        for earlier in told.history:
+            judged = moment(earlier.judged_at_ms, zone)
+            past.add_row(judged, coloured(earlier.verdict), *_plain(earlier.comment, earlier.rules_hash))
         parts += [Text("every verdict so far:"), past]
     return Group(*parts)
 

@@ -22,6 +22,7 @@ _DUPLICATE = "duplicate_recording"
 _NO_RECORDING = ("broken_sidecar", "unknown_call", "malformed_notification", "unexpected", "undecodable")
 #: Of a transcript that is shown beside a verdict.
 _EXCERPT_CHARACTERS = 240
+_HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,15 @@ def books(connection: sa.Connection) -> Books:
 def stories(connection: sa.Connection, number: str) -> list[Story]:
     """The story of each case of an order number (or of one case id), the latest suspension first."""
     return [_story(connection, case) for case in find_cases(connection, numbers=[number])]
+
+
+def recordings_between(connection: sa.Connection, start_ms: int, end_ms: int) -> int:
+    """Recordings of the hours that a stretch of time touches, UTC milliseconds, and those that may be of any hour."""
+    first_ms, last_ms = start_ms // _HOUR_MS * _HOUR_MS, (end_ms // _HOUR_MS + 1) * _HOUR_MS
+    here = sa.and_(calls.c.started_at_ms >= first_ms, calls.c.started_at_ms < last_ms)
+    anywhere = sa.and_(calls.c.started_at_ms.is_(None), calls.c.client_number.is_(None))
+    query = sa.select(sa.func.count()).select_from(calls)
+    return _number(connection, query.where(calls.c.status != "failed", sa.or_(here, anywhere)))
 
 
 def find_letters(

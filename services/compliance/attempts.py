@@ -106,7 +106,7 @@ def scenes(order: Order, calls: Iterable[CallFacts], rules: Ruleset) -> tuple[Sc
     call may have, the earliest and the latest of each part of the day stand for the rest.
     """
     dated, undated = read_calls(order, calls, rules)
-    evening = _evening(order, rules)
+    evening = late_hours(order, rules)
     first = _scene(order, dated, undated if dated else [], evening)
     return (first, *_scenes_with_an_undated_last(order, dated, undated, evening))
 
@@ -133,7 +133,7 @@ def _scene(order: Order, attempts: Sequence[Call], floating: Sequence[Call], eve
     return Scene(order, tuple(attempts), tuple(floating), late)
 
 
-def _evening(order: Order, rules: Ruleset) -> range:
+def late_hours(order: Order, rules: Ruleset) -> range:
     """When a last call makes the order a late one: the rest of the day on which it was raised late; else empty."""
     raised = times.local(order.ordered_at_ms, rules.zone)
     if raised.time() < rules.late_from:

@@ -1,4 +1,4 @@
-"""Compliance's part of the command line: `rules show` and `judge`."""
+"""Compliance's part of the command line: `rules show`, `judge` and `explain`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,7 @@ from ringtrue.settings import load_settings
 from services.compliance.explain import explain_rules
 from services.compliance.ruleset import load_ruleset
 
-# What `judge` needs is imported where it is used: the other commands must load without the database's modules.
+# What `judge` and `explain` need is imported where it is used: `rules` must load without the database's modules.
 
 app = typer.Typer()
 rules = typer.Typer(help="The rules by which orders are judged.", no_args_is_help=True)
@@ -72,3 +72,18 @@ def judge(
     raise typer.Exit(
         judging.run([*manifest, *(more or ())], calls, as_lines=as_lines, fail_on=fail_on, limit=limit),
     )
+
+
+@app.command("explain")
+def explain(
+    number: Annotated[str, typer.Argument(metavar="ORDER", help="Order number (or case id).")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """The story of an order: what was declared, each attempt and what was said in it, each rule, what would have
+    changed the verdict, each verdict so far.
+
+    Exit code 1: the order is not known.
+    """
+    from services.compliance.explaining import explain_order
+
+    explain_order(number, as_json=as_json)

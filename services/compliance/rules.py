@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ringtrue.digest import digest
-from ringtrue.messages import Order
+from ringtrue.messages import Finding, Order
 from ringtrue.outcomes import Outcome
 from services.compliance.attempts import Call, Scene, Truth
 from services.compliance.phrases import found_in, found_in_pieces
@@ -198,6 +198,11 @@ def judge(rule: Rule, scenes: Sequence[Scene], rules: Ruleset) -> Result:
     if answers <= {Truth.YES, None}:
         return Result.PASSED
     return Result.FAILED if answers == {Truth.NO} else Result.UNDETERMINED
+
+
+def lacks_calls(finding: Finding) -> bool:
+    """Whether it is about a rule that more calls could mend."""
+    return finding.reason == "no_call_found" or any(rule.may_lack_calls for rule in RULES if rule.name == finding.rule)
 
 
 def _has_triple(scene: Scene, counts: Callable[[Call], Truth], rules: Ruleset) -> Truth:

@@ -13,6 +13,7 @@ from ringtrue import times
 from ringtrue.cli.app import command_line
 from ringtrue.database import SchemaMismatch, open_database, upgrade
 from ringtrue.errors import Misconfigured, WrongUse
+from services.compliance.ruleset import DEFAULT_RULES
 from services.ingest.objects import is_hidden
 from tests.unit.archive import made
 from tests.unit.archive.made import attempt, finding, store
@@ -102,6 +103,74 @@ def test_explain_tells_the_story(data: Path) -> None:
     shown = run("explain", "C-1").stdout
     for word in ("ACQUISITION ADSL", "2026-11-18 09:00:00", "allô", "21.0-23.5 s", made.MANIFEST):
         assert word in shown
+
+
+def test_explain_says_what_would_have_changed_the_verdict(data: Path) -> None:
+    (told,) = document("explain", "C-1")["orders"]
+    (change,) = told["would_change"]
+    assert (change["verdict"], change["change"]) == ("compliant", "added_call")
+    assert change["text"].startswith("2 appels de plus sans réponse (5 tonalités ou messagerie), par exemple à")
+    shown = run("explain", "C-1").stdout
+    assert "what would have changed it" in shown
+    assert change["text"] in " ".join(shown.replace("│", " ").split())
+
+
+def test_explain_says_it_in_english_and_by_the_rules_that_are_named(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(DEFAULT_RULES.read_text("utf-8").replace("min_rings: 5", "min_rings: 7"), "utf-8")
+    monkeypatch.setenv("RINGTRUE_RULES", str(rules))
+    monkeypatch.setenv("RINGTRUE_LANGUAGE", "en")
+    (change,) = document("explain", "C-1")["orders"][0]["would_change"]
+    assert change["text"].startswith("2 more unanswered calls (7 rings or a voicemail), for example at")
+
+
+def test_explain_says_so_when_the_facts_and_rules_of_today_give_another_verdict(data: Path) -> None:
+    (change,) = document("explain", "C-2")["orders"][0]["would_change"]
+    assert (change["verdict"], change["change"]) == ("non_compliant", "judged_now")
+    assert "ringtrue reprocess --order C-2" in change["text"]
+
+
+def test_explain_says_what_a_pending_order_waits_for_instead(data: Path) -> None:
+    engine = open_database(f"sqlite:///{data / 'results.sqlite'}")
+    pending = made.order("C-3")
+    store(engine, made.row(pending, 4), made.verdict(pending, "pending", row=4, waiting_for=("appel recordings/b",)))
+    engine.dispose()
+    (told,) = document("explain", "C-3")["orders"]
+    assert (told["would_change"], told["waiting_for"]) == ([], ["appel recordings/b"])
+    shown = run("explain", "C-3").stdout
+    assert "waits for: appel recordings/b" in shown
+    assert "what would have changed it" not in shown
+
+
+@pytest.mark.parametrize(
+    ("reason", "unassigned", "verdict"),
+    [
+        ("coverage_incomplete", 0, "to_review"),
+        ("recordings_unassigned", 3, "to_review"),
+        (None, 3, "to_review"),
+        (None, 0, "non_compliant"),
+    ],
+)
+def test_explain_knows_as_little_of_the_window_as_the_judge_did(
+    empty: Path, reason: str | None, unassigned: int, verdict: str
+) -> None:
+    engine = open_database(f"sqlite:///{empty / 'results.sqlite'}")
+    upgrade(engine)
+    said, found = ("to_review", finding("rings", "undetermined", reason=reason)) if reason else ("compliant", None)
+    starts = ("09:00", "11:00", "13:00")[: 2 if reason else 3]
+    for start in starts:
+        call = f"recordings/{start}"
+        store(engine, made.registered(call, started_at_ms=made.at(f"2026-11-18 {start}")), made.classified(call))
+    store(engine, made.row(), made.verdict(said=said, findings=(found,) if found else (), unassigned=unassigned))
+    engine.dispose()
+    changes = document("explain", "C-1")["orders"][0]["would_change"]
+    if reason:
+        assert [one["change"] for one in changes] == ["added_call", "calls"]
+        assert [one["verdict"] for one in changes] == ["compliant", "non_compliant"]
+    else:
+        assert next(one["verdict"] for one in changes if one["change"] == "call") == verdict
 
 
 def test_what_was_said_is_neither_markup_nor_a_command_to_the_terminal(data: Path) -> None:
