@@ -16,7 +16,7 @@ from ringtrue.settings import load_settings
 from services.archive.cells import Print
 from services.archive.files import ReportFile, write_reports
 from services.archive.layouts import Report
-from services.archive.reports import Row, find_batches, read_rows
+from services.archive.reports import Row, find_batches, read_rows, seldom_collected
 from services.archive.xlsx_file import XlsxFile
 
 
@@ -57,7 +57,7 @@ def main(data: Path, out: Path) -> None:
     shares = Shares()
     started = time.process_time()
     engine = open_database(f"sqlite:///{data}/results.sqlite")
-    with engine.connect() as connection:
+    with engine.connect() as connection, seldom_collected():
         (batch,) = find_batches(connection)
         chunks = read_rows(connection, batch, Print(load_settings().zone, "fr"))
 

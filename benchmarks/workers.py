@@ -1,5 +1,6 @@
 """One worker by itself, in this process: what it takes to work off what lies before it in the embedded log."""
 
+import os
 import threading
 import time
 from collections.abc import Sequence
@@ -18,10 +19,15 @@ _LOOK_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Seconds until nothing was left, joining the group included; and CPU seconds of this process meanwhile."""
+    """Seconds until nothing was left, joining the group included; and CPU seconds meanwhile."""
 
     seconds: float
     cpu_seconds: float
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process and of those of its children that have ended."""
+    return sum(os.times()[:4])
 
 
 def feed(log: EmbeddedLog, codec: Codec, topic: Topic, messages: Sequence[tuple[str, object]]) -> None:
@@ -33,12 +39,12 @@ def work_off(worker: Worker, log: EmbeddedLog) -> Spent:
     """Runs the worker's own loop until nothing is left before it. An error that ends the loop is raised."""
     stop = threading.Event()
     groups = {worker.name: [topic.name for topic in worker.inputs]}
-    started, cpu_started = time.perf_counter(), time.process_time()
+    started, cpu_started = time.perf_counter(), cpu_seconds()
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(Loop(worker, log, stop=stop, health=Health(worker.name)).run)
         while not running.done() and any(log.backlog(groups).values()):
             time.sleep(_LOOK_S)
-        spent = Spent(time.perf_counter() - started, time.process_time() - cpu_started)
+        spent = Spent(time.perf_counter() - started, cpu_seconds() - cpu_started)
         stop.set()
         running.result()
     return spent

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
+from pydantic_core import from_json
 from sqlalchemy import event, exc
 
 from ringtrue.errors import Away, Misconfigured
@@ -71,6 +72,7 @@ def open_database(url: str) -> sa.Engine:
         engine = sa.create_engine(
             parsed,
             json_serializer=_json,
+            json_deserializer=from_json,  # in half the time of json.loads
             pool_pre_ping=not sqlite,
             connect_args={"timeout": _BUSY_TIMEOUT_S} if sqlite else {"connect_timeout": _CONNECT_TIMEOUT_S},
         )

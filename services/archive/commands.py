@@ -19,7 +19,7 @@ from ringtrue.results.cases import find_manifests
 from services.archive.cells import Print
 from services.archive.csv_file import CsvFile, CsvForm
 from services.archive.files import Formats, Written, write_reports
-from services.archive.reports import Row, find_batches, read_rows
+from services.archive.reports import Row, find_batches, read_rows, seldom_collected
 from services.archive.sending import mail, put_beside
 
 app = typer.Typer()
@@ -75,7 +75,8 @@ def report(
                     progress.advance(bar, orders)
 
             for batch in batches:
-                files = write_reports(batch.reports, followed(read_rows(connection, batch, printed)), out, formats)
+                with seldom_collected():
+                    files = write_reports(batch.reports, followed(read_rows(connection, batch, printed)), out, formats)
                 if beside:
                     put += put_beside(settings, batch.manifests, [file.path for file in files])
                 written += files
