@@ -157,9 +157,27 @@ class AsrSettings(_Group):
 
 
 class ClassifierSettings(_Group):
-    """Which engine names the outcome of a call."""
+    """Which engine names the outcome of a call, and how language models are asked.
+
+    The second block is of the models. `region` is Bedrock's and `endpoint` an address of one's own or of an
+    OpenAI-compatible API; `api_key` goes to either, and without one Bedrock takes the credentials of AWS's own chain.
+    `ca_file` holds the certificates to trust instead of the system's. `timeout_s` is of one request, to the last byte
+    of its answer; the limits a minute are ours, 0 for none. `structured` says whether the answer must follow a schema
+    (`schema`), does where the server offers it (`auto`), or is only asked for it (`plain`). `device` runs local models.
+    """
 
     engine: Literal["embedded"] = "embedded"
+
+    region: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")] = ""
+    endpoint: str = ""
+    api_key: SecretStr = SecretStr("")
+    ca_file: Path | None = None
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 30.0
+    requests_per_minute: Annotated[int, Field(ge=0)] = 0
+    tokens_per_minute: Annotated[int, Field(ge=0)] = 0
+    structured: Literal["auto", "schema", "plain"] = "auto"
+    prompt_caching: bool = True
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda:\d+)$")] = "auto"
 
 
 class MailSettings(_Group):

@@ -11,11 +11,11 @@ class Request:
     """What a model is asked.
 
     Attributes:
-        system: Instructions, the same for all calls (cacheable).
-        examples: Few-shot examples: (user, assistant).
+        system: Instructions, the same for all calls, so that servers may cache them.
+        examples: Few-shot: what a user asked, and what the assistant answered.
         user: The JSON document of this call.
         schema: JSON schema of the structured answer, for models that offer it.
-        max_tokens: The most tokens that the answer may have.
+        max_tokens: Of the answer at most.
     """
 
     system: str
@@ -27,12 +27,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What a model answered.
+    """What a model answered, and what it cost.
 
     Attributes:
-        text: The answer as it came.
-        input_tokens: Tokens of the request, as the server counted them.
-        output_tokens: Tokens of the answer.
+        text: The answer.
+        input_tokens: Tokens read, those from a cache too.
+        output_tokens: Tokens written.
         model: What the server says answered.
     """
 
@@ -42,36 +42,36 @@ class Completion:
     model: str
 
 
-class ChatModel(Protocol):
-    """A language model behind whatever carries the request to it."""
-
-    #: "bedrock", "openai" or "local".
-    name: str
-    #: The model that is asked for.
-    model: str
-
-    def complete(self, request: Request) -> Completion:
-        """Asks the model once; several threads may ask at the same time.
-
-        Raises:
-            NoAnswer: This request has no usable completion.
-            Away: The model cannot be reached for now, or its quota is spent: wait and try again.
-            Misconfigured: The region, model, key or endpoint is wrong.
-        """
-        ...
-
-    def close(self) -> None:
-        """Lets go of connections."""
-        ...
-
-
 class NoAnswer(Exception):
-    """This request has no usable completion (stop reason, content filter, its one retry spent): the call becomes 9/2.
+    """This request has no usable completion (its stop reason, a content filter, one retry spent): the call becomes 9/2.
 
     Args:
-        reason: In one word, for metrics: `max_tokens`, `content_filtered`, ...
+        reason: A short phrase without anything of the request.
     """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class ChatModel(Protocol):
+    """A model that completes requests. Used by several threads at once."""
+
+    #: "bedrock", "openai" or "local".
+    name: str
+    #: As the settings name it.
+    model: str
+
+    def complete(self, request: Request) -> Completion:
+        """Asks the model.
+
+        Raises:
+            NoAnswer: This request has no usable completion.
+            Away: The model cannot be asked now.
+            Misconfigured: A setting is at fault.
+        """
+        ...
+
+    def close(self) -> None:
+        """Lets go of connections and threads; it is not used again."""
+        ...

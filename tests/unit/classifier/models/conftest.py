@@ -1,0 +1,24 @@
+"""A stub server for each test, and an environment in which nothing of AWS or of a proxy is set."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.unit.classifier.models.stub import Stub, serving
+
+
+@pytest.fixture(autouse=True)
+def _bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*os.environ]:
+        if name.upper().startswith("AWS_") or name.upper().endswith("_PROXY"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    with serving(Stub()) as stub:
+        yield stub
