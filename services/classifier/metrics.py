@@ -4,11 +4,13 @@ from prometheus_client import Counter, Gauge
 
 ANSWERS = Counter(
     "ringtrue_llm_answers",
-    "Calls by what they were answered from: the model, the cache, the lexicon (too few words to ask), nothing (no usable "
-    "answer), or given up while the model was away",
+    "Calls by what they were answered from: model, cache, lexicon (too few words to ask), none (no usable answer), or "
+    "given up while the model was away",
     ["source"],
 )
-COMPLETIONS = Counter("ringtrue_llm_completions", "Completions asked of a language model, by how they ended", ["result"])
+COMPLETIONS = Counter(
+    "ringtrue_llm_completions", "Completions asked of a language model, by how they ended", ["result"]
+)
 REFUSED = Counter("ringtrue_llm_answers_refused", "Answers that cannot be used, by why", ["why"])
 DOUBTED = Counter("ringtrue_llm_answers_doubted", "Answers that our own checks leave to a person, by why", ["why"])
 TOKENS = Counter("ringtrue_llm_tokens", "Tokens, as servers counted them", ["direction"])

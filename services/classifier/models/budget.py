@@ -1,4 +1,4 @@
-"""What models may cost in a day: counted in a file, so that a restart does not begin anew, and held to before each request.
+"""What models may cost in a day: counted in a file, so that a restart begins nothing anew, and held to at each request.
 
 A request is let through when what is spent, what others on their way may cost, and what it may cost itself stay within
 the budget. What it may cost is estimated (its bytes, and all the tokens that its answer may have); what it did cost is
@@ -121,7 +121,7 @@ class Budget:
             if self._prices.per_day:
                 if most > self._prices.per_day:
                     raise Misconfigured(
-                        f"{_SETTING}BUDGET_PER_DAY={self._prices.per_day:g} is less than one request may cost ({most:g})"
+                        f"{_SETTING}BUDGET_PER_DAY={self._prices.per_day:g} is less than one request may cost: {most:g}"
                     )
                 spent = self.spent()
                 BUDGET_LEFT.set(self._prices.per_day - spent)

@@ -2,9 +2,9 @@
 its judge, a person looks.
 
 Checks are such that a right answer passes: a long talk is not silence; a call in which nobody was reached has no long
-talk without any announcement; and who was reached is not one thing to the model and surely another to the lexicon. Where
-someone speaks to the judge (`injection`), the model alone is not believed: its outcome stands only if the lexicon, which
-cannot be spoken to, reads the same in the rest of the call; its word on behaviour does not stand at all.
+talk without any announcement; and who was reached is not one thing to the model and surely another to the lexicon.
+Where someone speaks to the judge (`injection`), the model alone is not believed: its outcome stands only if the
+lexicon, which cannot be spoken to, reads the same in the rest of the call; its word on behaviour does not stand at all.
 
 What this does not stop: someone who plays a client or a machine so well that the call truly reads like one; and talk to
 the judge in words that `injection.yaml` does not know, if the model listens and the outcome fits the rest of the call.
@@ -65,7 +65,9 @@ class Guards:
             DOUBTED.labels(why).inc()
             return NOT_CLASSIFIED
         return Classification(
-            acquisition=_answer(given.acquisition, given.acquisition_words, given.cites, by_lexicon.acquisition, document),
+            acquisition=_answer(
+                given.acquisition, given.acquisition_words, given.cites, by_lexicon.acquisition, document
+            ),
             sav=_answer(given.sav, given.sav_words, given.cites, by_lexicon.sav, document),
             behaviour=given.behaviour,
             shown=_shown(given, document) if given.cites else None,
@@ -94,9 +96,9 @@ def _contradiction(outcome: Outcome, reading: Reading, by_lexicon: Answer) -> st
         channels = Counter(channel for channel, _ in reading.spoken)
         if reading.different > _STRAY_WORDS or sum(words >= _TALK_ON_CHANNEL for words in channels.values()) > 1:
             return "silence with many words"
-    if outcome == Outcome.UNREACHABLE and not announced:
-        if reading.beside(reading.of(GREETING, COMPANION)) > _TALK_WORDS:
-            return "unreachable with much talk"
+    talk = reading.beside(reading.of(GREETING, COMPANION))
+    if outcome == Outcome.UNREACHABLE and not announced and talk > _TALK_WORDS:
+        return "unreachable with much talk"
     nobody = Outcome(by_lexicon.outcome) in NOBODY_REACHED
     sure = by_lexicon.score >= (_SURE_OF_NOBODY if nobody else _SURE) and bool(by_lexicon.cited)
     if sure and nobody != (outcome in NOBODY_REACHED):
@@ -104,9 +106,7 @@ def _contradiction(outcome: Outcome, reading: Reading, by_lexicon: Answer) -> st
     return ""
 
 
-def _answer(
-    outcome: Outcome, words: Iterable[Stretch], cites: bool, by_lexicon: Answer, document: Document
-) -> Answer:
+def _answer(outcome: Outcome, words: Iterable[Stretch], cites: bool, by_lexicon: Answer, document: Document) -> Answer:
     if outcome == Outcome.NOT_CLASSIFIED:
         return NOT_CLASSIFIED.acquisition
     score = _AGREED if by_lexicon.outcome == outcome else _CITED if cites else _BARE

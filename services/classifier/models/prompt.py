@@ -30,6 +30,7 @@ from services.classifier.models.answer import (
     read_plain,
     read_structured,
     schema,
+    without_quotes,
 )
 from services.classifier.models.document import Document, make_document, with_note
 from services.classifier.models.port import Request
@@ -97,7 +98,9 @@ class Prompt:
         self._system = f"{file.task.strip()}\n\n{(file.plain if plain else file.structured).strip()}"
         self._again = file.again.strip()
         self._schema = schema()
-        self._examples = tuple(_rendered(example, plain, f"prompt {path}, example {n}") for n, example in enumerate(file.examples, 1))
+        self._examples = tuple(
+            _rendered(example, plain, f"prompt {path}, example {n}") for n, example in enumerate(file.examples, 1)
+        )
         digest = hashlib.sha256(b"\0".join([content, str(plain).encode(), _RENDERING.encode()]))
         #: What stands on results.
         self.version = f"{path.stem}-{file.version}-{digest.hexdigest()[:12]}"
@@ -118,6 +121,10 @@ class Prompt:
             Unusable: It is none.
         """
         return read_plain(text) if self._plain else read_structured(text, document)
+
+    def kept(self, text: str) -> str:
+        """An answer that was read as it may be kept: without words of the call."""
+        return text.strip() if self._plain else without_quotes(text)
 
     def _request(self, user: str) -> Request:
         return Request(
