@@ -18,8 +18,13 @@ class Transcript:
 
     @classmethod
     def of_text(cls, text: str) -> Transcript:
-        """A text without times, as one channel."""
-        return cls(tuple(Word(text=word, start_ms=0, end_ms=0, confidence=1.0, channel=0) for word in text.split()))
+        """A text without times, as one channel: word n stands from n to n + 1 ms, by which it is found again."""
+        return cls(
+            tuple(
+                Word(text=word, start_ms=place, end_ms=place + 1, confidence=1.0, channel=0)
+                for place, word in enumerate(text.split())
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)

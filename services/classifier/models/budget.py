@@ -52,8 +52,9 @@ class Bill:
     output_tokens: int
 
     def settle(self, input_tokens: int, output_tokens: int) -> None:
-        """Says what the server counted."""
-        self.input_tokens, self.output_tokens = input_tokens, output_tokens
+        """Says what the server counted; where it counted nothing, the estimate stays."""
+        self.input_tokens = input_tokens or self.input_tokens
+        self.output_tokens = output_tokens or self.output_tokens
 
 
 class Budget:

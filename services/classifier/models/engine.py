@@ -12,6 +12,7 @@ waiting, so that the worker takes them up again.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
@@ -140,7 +141,8 @@ class LanguageModelEngine:
         self._hopeless = Hopeless(_TRIES, clock)
         self._unreached = Breaker(_FAILURES, _FAILURES_PAUSE_S, lambda: clock() / 1000, name="unreached")
         self._unusable = Breaker(_UNUSABLE, _UNUSABLE_PAUSE_S, lambda: clock() / 1000, name="unusable")
-        self._rules = key_of(self._prompts.version, self._guards.version, str(options.max_words)).hex()[:12]
+        shown = f"{options.max_words} {options.redact}"
+        self._rules = key_of(self._prompts.version, self._guards.version, shown).hex()[:12]
         self.version = f"{model} {self._rules}"
         self._model: ChatModel | None = None
         self._threads: ThreadPoolExecutor | None = None
@@ -235,22 +237,28 @@ class LanguageModelEngine:
         """Asks until all have answers, or one cannot have any now; what others had by then stays."""
         if not asked or self._threads is None:
             return None
-        futures = {self._threads.submit(self._ask, one): one.key for one in asked}
+        stop = threading.Event()
+        futures = {self._threads.submit(self._ask_unless, stop, one): one.key for one in asked}
         failures = list[BaseException]()
         for future in as_completed(futures):
-            if future.cancelled():
-                continue
-            if (failure := future.exception()) is None:
-                had[futures[future]] = future.result()
-                continue
-            failures.append(failure)
-            for other in futures:
-                other.cancel()
+            if (failure := future.exception()) is not None:
+                failures.append(failure)
+            elif (one := future.result()) is not None:
+                had[futures[future]] = one
         # What is more than an outage ends the process; an outage is only told when there is nothing else.
         for failure in failures:
             if not isinstance(failure, Away):
                 raise failure
         return next((failure for failure in failures if isinstance(failure, Away)), None)
+
+    def _ask_unless(self, stop: threading.Event, asked: _Asked) -> _Had | None:
+        if stop.is_set():
+            return None
+        try:
+            return self._ask(asked)
+        except BaseException:
+            stop.set()
+            raise
 
     def _ask(self, asked: _Asked) -> _Had:
         """Asks about one call, again when the answer cannot be used."""

@@ -41,7 +41,7 @@ DEFAULT_PROMPTS: Final = Path(__file__).parent.parent / "prompts"
 #: Changes when calls are rendered or answers are read in another way.
 _RENDERING: Final = "1"
 _ARABIC = re.compile(r"[\u0600-\u06ff]")
-#: From this share of words in Arabic letters on a call is asked about with the prompt for Darija.
+#: Above this share of words in Arabic letters a call is asked about with the prompt for Darija.
 _ARABIC_SHARE: Final = 0.3
 #: The prompts for calls in French and in Darija, for `auto`.
 _FRENCH, _DARIJA = "fr", "ary"
@@ -159,7 +159,7 @@ class Prompts:
         if len(self._by_language) == 1:
             return next(iter(self._by_language.values()))
         arabic = sum(bool(_ARABIC.search(word.text)) for word in words)
-        return self._by_language[_DARIJA if arabic >= _ARABIC_SHARE * len(words) else _FRENCH]
+        return self._by_language[_DARIJA if arabic > _ARABIC_SHARE * len(words) else _FRENCH]
 
     def canned(self) -> Request:
         """A request that is known to be good."""

@@ -46,6 +46,7 @@ class _Spoken(BaseModel):
     units: _Words
     teens: _Words
     tens: _Words
+    ten: _Words
     joints: _Words
     at: _Words
     dots: _Words
@@ -73,7 +74,7 @@ def _numbers(words: Sequence[str]) -> set[int]:
         else:
             run.append(place)
             digits += held
-            after_tens = bool(fold(word)) and fold(word)[-1] in _SPOKEN.tens
+            after_tens = _ends_with_tens(word)
     return hidden
 
 
@@ -86,25 +87,32 @@ def _digits(word: str, after_tens: bool) -> int | None:
         return None
     digits = 0
     for part in parts:
-        if part in _SPOKEN.tens or part in _SPOKEN.teens:
-            digits += 0 if after_tens else 2  # "soixante quinze" and "quatre vingt dix" are one number of two digits
+        if part in _SPOKEN.tens:
+            digits += 2
+        elif part in _SPOKEN.teens or part in _SPOKEN.ten:
+            digits += 0 if after_tens else 2  # "soixante quinze" and "quatre vingt dix" have two digits
         elif part in _SPOKEN.units:
             digits += 0 if after_tens else 1
         elif part not in _SPOKEN.joints:
             return None
-        after_tens = part in _SPOKEN.tens
+        after_tens = _ends_with_tens(part)
     return digits
 
 
+def _ends_with_tens(word: str) -> bool:
+    parts = fold(word)
+    return bool(parts) and (parts[-1] in _SPOKEN.tens or parts[-1] in _SPOKEN.ten)
+
+
 def _addresses(words: Sequence[str]) -> set[int]:
-    hidden = {place for place, word in enumerate(words) if _ADDRESS.search(word)}
+    hidden = set[int]()
     parts = [fold(word) or [word] for word in words]
     for place, word in enumerate(words):
-        if "@" not in word and not (len(parts[place]) == 1 and parts[place][0] in _SPOKEN.at):
-            continue
-        before, after = _reach(parts, place, -1), _reach(parts, place, 1)
-        if word.strip("@") or (before and after):
-            hidden.update([*before, place, *after])
+        if _ADDRESS.search(word):
+            hidden.add(place)
+        elif "@" in word or (len(parts[place]) == 1 and parts[place][0] in _SPOKEN.at):
+            before, after = _reach(parts, place, -1), _reach(parts, place, 1)
+            hidden.update([*before, place, *after] if before and after else [])
     return hidden
 
 

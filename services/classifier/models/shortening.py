@@ -22,14 +22,17 @@ def shown_words(words: Sequence[Word], reading: Reading, most: int) -> list[int]
     """The numbers of the words to show, in rising order: all of them, or `most` at most."""
     if len(words) <= most:
         return list(range(len(words)))
+    whole = set(range(len(words)))
     tail = int(most * _TAIL)
     kept = {*range(int(most * _HEAD)), *range(len(words) - tail, len(words))}
     # The surest first: when there is no room for all, these decide.
     for sign in sorted(reading.signs, key=lambda sign: -sign.weight):
         places = places_of(sign, words)
-        if places:
-            window = set(range(max(0, places[0] - _AROUND), min(len(words), places[-1] + 1 + _AROUND))) - kept
-            kept |= window if len(kept) + len(window) <= most else set()
+        around = {near for place in places for near in range(place - _AROUND, place + _AROUND + 1)}
+        for wanted in (around & whole, set(places)):
+            if len(kept | wanted) <= most:
+                kept |= wanted
+                break
     for place in range(len(words)):
         if len(kept) >= most:
             break
@@ -38,7 +41,7 @@ def shown_words(words: Sequence[Word], reading: Reading, most: int) -> list[int]
 
 
 def places_of(sign: Sign, words: Sequence[Word]) -> list[int]:
-    """The numbers of the words that a sign covers, and of those said between them on its channel."""
+    """The numbers of the words that a sign covers."""
     return [
         place
         for place, word in enumerate(words)
