@@ -5,10 +5,11 @@
 
 The orders, their calls and verdicts go to an SQLite database with the project's own tables, in the form in which the
 archive writes them; then each format is written by a process of its own, on one core. Memory is the most that the
-system says of that process.
+system says of that process. Another process writes the workbooks again and takes the time of each one.
 """
 
 import argparse
+import json
 import os
 import platform
 import random
@@ -24,6 +25,7 @@ from typing import Any
 
 import sqlalchemy as sa
 import xlsxwriter
+from rich.table import Table
 
 from benchmarks.tables import say, show, table
 from ringtrue.database import Update, open_database, upgrade, writing
@@ -71,7 +73,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--orders", type=int, default=100_000)
     chosen = parser.parse_args()
-    caption = f"one core, Python {platform.python_version()}, XlsxWriter {xlsxwriter.__version__}, SQLite"
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    caption = (
+        f"one core of {os.cpu_count()}, Python {platform.python_version()}, XlsxWriter {xlsxwriter.__version__}, SQLite"
+    )
     made = table(
         f"ringtrue report: {chosen.orders:,} orders with 3 calls each, five files",
         caption,
@@ -89,7 +94,20 @@ def main() -> None:
             size = sum(path.stat().st_size for path in out.iterdir())
             figures = (f"{size / 1e6:,.0f}", f"{cost.seconds:.1f}", f"{cost.cpu_seconds:.1f}", f"{cost.peak_mb:.0f}")
             made.add_row(file_format, f"{9 * chosen.orders:,}", *figures)
+        say("xlsx, each workbook by itself ...")
+        shared = _shares(folder, folder / "shares", caption)
     show(made)
+    show(shared)
+
+
+def _shares(data: Path, out: Path, caption: str) -> Table:
+    made = table("What each workbook takes", caption, ["part"], ["rows", "MB", "CPU seconds"])
+    command = [sys.executable, "-m", "benchmarks.report_shares", str(data), str(out)]
+    told = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
+    made.add_row("reading the database, making rows of it", "", "", f"{told['reading']:.1f}")
+    for name, rows, size, seconds in told["files"]:
+        made.add_row(name, f"{rows:,}", f"{size / 1e6:.0f}", f"{seconds:.1f}")
+    return made
 
 
 def make_orders(file: Path, orders: int) -> None:

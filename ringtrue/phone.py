@@ -57,6 +57,8 @@ def normalise(text: str, plan: NumberPlan = MOROCCO) -> str | None:
 
 def _digits(text: str) -> str:
     """The digits that are meant, a leading `+` kept; anything else is left in for the caller to refuse."""
+    if text.isascii() and text.isdecimal():
+        return text  # as nearly all are
     if written := _FLOAT.fullmatch(text):
         return written[1]
     if _SCIENTIFIC.fullmatch(text):

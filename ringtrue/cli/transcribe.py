@@ -15,10 +15,11 @@ from rich.markup import escape
 
 from ringtrue.cli.audio_progress import follow_audio
 from ringtrue.cli.run import running, wait
-from ringtrue.cli.transcripts import FORMS, Transcript, file_names, shown, transcript_of
+from ringtrue.cli.transcripts import FORMS, Transcript, file_names, transcript_of
 from ringtrue.console import news
 from ringtrue.database import open_database, reading
 from ringtrue.errors import WrongUse
+from ringtrue.files import shown
 from ringtrue.results.printing import harmless
 from ringtrue.settings import (
     AsrSettings,

@@ -1,7 +1,6 @@
 """What `ringtrue transcribe` gives for a recording, in each form, and the files that it is written to."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from unicodedata import category
 import sqlalchemy as sa
 
 from ringtrue.cli.subtitles import subtitles
+from ringtrue.files import shown
 from ringtrue.messages import Word
 from ringtrue.results.calls import calls_by_id, words_of
 from ringtrue.results.queries import find_letters
@@ -93,11 +93,6 @@ def _told(file: Path, key: str, message: str) -> str:
     for copy in (key, key.rpartition("/")[2], key.removesuffix(Path(key).suffix)):
         message = message.replace(copy, name)
     return message.removeprefix(f"{name}: ")
-
-
-def shown(path: Path) -> str:
-    """A path as text; bytes that are no UTF-8 as `\\xNN`."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def file_names(files: Sequence[Path], form: str) -> list[str]:

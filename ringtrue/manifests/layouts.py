@@ -4,14 +4,16 @@
 surrounding space.
 """
 
+import json
 import unicodedata
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from ringtrue.digest import digest
 from ringtrue.errors import Misconfigured
 
 DEFAULT_LAYOUTS = Path(__file__).with_name("layouts.yaml")
@@ -137,6 +139,11 @@ class Layouts(_Data):
     def is_empty(self, cell: str) -> bool:
         """Whether a cell's text stands for nothing."""
         return not cell or (len(cell) <= _LONGEST_EMPTY and folded(cell) in self.empty)
+
+    @cached_property
+    def hash(self) -> str:
+        """Names their content: equal for equal layouts, on any machine."""
+        return digest(json.dumps(self.model_dump(), sort_keys=True, default=sorted).encode())
 
     @field_validator("empty")
     @classmethod

@@ -25,6 +25,10 @@ class Tone:
     end_ms: int
 
 
+#: Kinds of tones by which the network says that nobody can answer.
+BUSY_TONES = frozenset({"busy", "congestion"})
+
+
 @message
 class Word:
     """One spoken word."""

@@ -9,6 +9,11 @@ from ringtrue.messages.audio import Answer, Failure, Heard, Shown, Span, Word
 from ringtrue.messages.base import message
 
 
+def models_named(engine: str, version: str, model: str | None, prompt: str | None, asr_revision: str) -> str:
+    """The models that a call's facts come from, in one text."""
+    return f"{' '.join(filter(None, (engine, version, model, prompt)))}; asr {asr_revision}"
+
+
 @message
 class ObjectSeen:
     """An object that a notification or a listing reported (recordings.seen, manifests.seen)."""
@@ -223,6 +228,11 @@ class CallClassified:
     prompt: str | None = None
     shortened: bool | None = None
     event_time_ms: int
+
+    @property
+    def models(self) -> str:
+        """What the result comes from, as facts name it."""
+        return models_named(self.engine, self.engine_version, self.model, self.prompt, self.model_revision)
 
 
 @message

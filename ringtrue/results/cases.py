@@ -30,6 +30,10 @@ class Case:
         unassigned: Recordings without a client number in the window's hours.
         rules_hash: Of the rules that it was judged by.
         judged_at_ms: When it was last judged; None when it was not yet.
+        warnings: What the checks of the evidence found; no part of the verdict.
+        layouts_hash: Of the layouts by which its row was read.
+        models_hash: Of the models that the facts of its calls come from.
+        inputs_hash: Of all that was judged.
     """
 
     order: Order
@@ -43,6 +47,10 @@ class Case:
     unassigned: int = 0
     rules_hash: str = ""
     judged_at_ms: int | None = None
+    warnings: tuple[Finding, ...] = ()
+    layouts_hash: str = ""
+    models_hash: str = ""
+    inputs_hash: str = ""
 
     def finding(self, rule: str) -> Finding | None:
         """What this rule found, if it was asked."""
@@ -59,6 +67,9 @@ class PastVerdict:
     comment: str
     rules_hash: str
     judged_at_ms: int
+    layouts_hash: str = ""
+    models_hash: str = ""
+    inputs_hash: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,8 @@ VERDICT = sa.case(
     (orders.c.status == "withdrawn", "withdrawn"), else_=sa.func.coalesce(orders.c.verdict, "pending")
 ).label("standing")
 
+#: Of what a verdict was made; empty for one that an older version made.
+_HASHES = ("layouts_hash", "models_hash", "inputs_hash")
 _JUDGED = (
     verdicts.c.findings,
     verdicts.c.attempts,
@@ -84,6 +97,8 @@ _JUDGED = (
     verdicts.c.unassigned,
     verdicts.c.rules_hash,
     verdicts.c.judged_at_ms,
+    verdicts.c.warnings,
+    *(verdicts.c[name] for name in _HASHES),
 )
 _CASES = sa.select(orders, VERDICT, *_JUDGED).select_from(
     orders.outerjoin(
@@ -173,7 +188,15 @@ def history(connection: sa.Connection, case_id: str) -> list[PastVerdict]:
         .order_by(verdicts.c.revision.desc(), verdicts.c.evaluation.desc())
     )
     return [
-        PastVerdict(row.revision, row.evaluation, row.verdict, row.comment, row.rules_hash, row.judged_at_ms)
+        PastVerdict(
+            row.revision,
+            row.evaluation,
+            row.verdict,
+            row.comment,
+            row.rules_hash,
+            row.judged_at_ms,
+            **{name: row._mapping[name] or "" for name in _HASHES},
+        )
         for row in connection.execute(query)
     ]
 
@@ -212,4 +235,6 @@ def _case(row: sa.Row[Any]) -> Case:
         unassigned=values["unassigned"],
         rules_hash=values["rules_hash"],
         judged_at_ms=values["judged_at_ms"],
+        warnings=FINDINGS.validate_python(values["warnings"] or ()),
+        **{name: values[name] or "" for name in _HASHES},
     )

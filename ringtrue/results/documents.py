@@ -77,9 +77,13 @@ def case_document(case: Case) -> Document:
         "waiting_for": list(case.waiting_for),
         "unassigned": case.unassigned,
         "rules_hash": case.rules_hash,
+        "layouts_hash": case.layouts_hash,
+        "models_hash": case.models_hash,
+        "inputs_hash": case.inputs_hash,
         "judged_at_ms": case.judged_at_ms,
         # As asdict, but many times quicker: `ringtrue judge` makes a million of these documents.
         "findings": list(FINDINGS.dump_python(case.findings)),
+        "warnings": list(FINDINGS.dump_python(case.warnings)),
         "attempts": list(ATTEMPTS.dump_python(case.attempts)),
     }
 

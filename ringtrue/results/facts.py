@@ -1,5 +1,6 @@
 """Facts of calls as `ringtrue judge` reads them, one line per call, from the database."""
 
+from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -8,6 +9,8 @@ import sqlalchemy as sa
 
 from ringtrue import times
 from ringtrue.database.tables import calls, classifications, transcripts
+from ringtrue.messages.audio import BUSY_TONES
+from ringtrue.messages.calls import models_named
 from ringtrue.results.calls import JOINED, wanted_calls
 
 #: Rows held at once.
@@ -29,10 +32,19 @@ _COLUMNS: tuple[sa.ColumnElement[Any], ...] = (
     classifications.c.ring_count,
     classifications.c.ring_confidence,
     classifications.c.voicemail_tone,
-    # Of the very run that was classified, and whole: a part of a call says nothing of what was not said in it.
+    calls.c.arrived_at_ms,
+    classifications.c.duration_ms,
+    classifications.c.heard,
+    classifications.c.fingerprint,
+    classifications.c.engine,
+    classifications.c.engine_version,
+    classifications.c.model,
+    classifications.c.prompt,
+    classifications.c.model_revision,
+    # Of the very run that was classified.
     sa.case(
         (
-            sa.and_(transcripts.c.run == classifications.c.run, transcripts.c.status == "complete"),
+            sa.and_(transcripts.c.run == classifications.c.run, transcripts.c.status != "failed"),
             transcripts.c.text,
         )
     ).label("text"),
@@ -61,6 +73,8 @@ def find_facts(
 
 def _facts(row: sa.Row[Any], zone: ZoneInfo) -> dict[str, Any]:
     failed = row.status is None and row.registered_status == "failed"
+    heard = row.heard
+    models = models_named(row.engine, row.engine_version, row.model, row.prompt, row.model_revision)
     outcomes = {"ACQUISITION": row.acquisition_outcome, "SAV": row.sav_outcome}
     return {
         "call_id": row.call_id,
@@ -77,6 +91,12 @@ def _facts(row: sa.Row[Any], zone: ZoneInfo) -> dict[str, Any]:
         "ring_confidence": row.ring_confidence,
         "voicemail_tone": row.voicemail_tone,
         "transcript": row.text,
+        "arrived_at": _local(row.arrived_at_ms, zone),
+        "duration_ms": row.duration_ms,
+        "rings": None if heard is None else [[ring["start_ms"], ring["end_ms"]] for ring in heard["rings"]],
+        "busy_tone": None if heard is None else any(tone["kind"] in BUSY_TONES for tone in heard["tones"]),
+        "fingerprint": None if row.fingerprint is None else b64encode(row.fingerprint).decode(),
+        "models": None if row.engine is None else models,
     }
 
 

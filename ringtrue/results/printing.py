@@ -61,9 +61,10 @@ def findings_table(case: Case, zone: ZoneInfo) -> RenderableType:
     if not case.findings:
         return Group(*_plain(title), verdict, *_plain(*(f"  waits for: {what}" for what in case.waiting_for)))
     table = _table("rule", "result", "why", "evidence")
-    for finding in case.findings:
+    for finding in (*case.findings, *case.warnings):
         evidence = Text("\n").join(_plain(*(_cited(item) for item in finding.evidence)))
-        table.add_row(*_plain(finding.rule), coloured(finding.result), *_plain(_why(finding)), evidence)
+        result = Text("warning", style="yellow") if finding in case.warnings else coloured(finding.result)
+        table.add_row(*_plain(finding.rule), result, *_plain(_why(finding)), evidence)
     return Group(*_plain(title), verdict, table)
 
 

@@ -45,8 +45,8 @@ _SUMMARY: dict[Language, dict[str, str]] = {
 def proofs(line: Line) -> Iterator[tuple[Cell, ...]]:
     """A row for each piece of evidence; one with the finding's comment for a finding that cites none."""
     number = line.case.order.number
-    for finding in line.case.findings:
-        result = line.print.word(finding.result)
+    for finding in (*line.case.findings, *line.case.warnings):
+        result = line.print.word("warning" if finding in line.case.warnings else finding.result)
         for cited in finding.evidence:
             times = (seconds(cited.start_ms), seconds(cited.end_ms))
             yield number, finding.rule, result, cited.call_id, *times, cited.fact

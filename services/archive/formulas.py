@@ -3,6 +3,9 @@
 #: A cell that begins so is a formula to some spreadsheet; the last is what XlsxWriter takes for ready-made markup.
 _BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "<r>")
 
+#: With what they begin: a quick look for those who have millions of texts.
+SUSPECT = frozenset(beginning[0] for beginning in _BEGINNINGS)
+
 
 def defused(text: str) -> str:
     """The text with an apostrophe before it where it would be a formula.

@@ -9,9 +9,9 @@ from xlsxwriter.worksheet import Worksheet
 
 from ringtrue.outcomes import Language
 from services.archive.cells import Cell
-from services.archive.formulas import defused
+from services.archive.formulas import SUSPECT, defused
 from services.archive.words import WORDS
-from services.archive.xlsx_rows import Placed, write_row
+from services.archive.xlsx_rows import Placed, link, write_row
 
 #: Limits of the format: rows of a sheet, links of a sheet, characters of a cell.
 MAX_ROWS = 1_048_576
@@ -104,26 +104,24 @@ class Sheets:
         self._next += 1
         if row <= _MEASURED_ROWS:
             self._measure(cells)
+        if links and self._links + len(links) > MAX_LINKS:
+            links = None
         placed = list[Placed]()
         for column, cell in enumerate(cells):
             if cell is None or cell == "":
                 continue
+            style = styles.text if isinstance(cell, str) else None
             if column in self._results:
-                style = styles.results.get(cell, styles.text) if isinstance(cell, str) else styles.failed
-            else:
-                style = styles.text if isinstance(cell, str) else None
-            placed.append((column, _fitting(cell) if isinstance(cell, str) else cell, style))
-        if not links or self._links + len(links) > MAX_LINKS:
-            write_row(sheet, row, placed)
-            return
-        self._links += len(links)
-        for column, cell, style in placed:
-            if column in links:
-                sheet.write_url(row, column, links[column], styles.links.get(cell, style), str(cell))
-            elif isinstance(cell, str):
-                sheet.write_string(row, column, cell, style)
-            else:
-                sheet.write_number(row, column, cell, style)
+                style = styles.results.get(cell, style) if isinstance(cell, str) else styles.failed
+            if isinstance(cell, str):
+                cell = _fitting(cell)
+            if links and column in links:
+                style = styles.links.get(cell, style)
+                cell = str(cell)
+                link(sheet, row, column, links[column], cell)
+                self._links += 1
+            placed.append((column, cell, style))
+        write_row(sheet, row, placed)
 
     def finish(self) -> None:
         """Ends the table."""
@@ -154,5 +152,6 @@ class Sheets:
 
 
 def _fitting(text: str) -> str:
-    safe = defused(text)
-    return safe if len(safe) <= MAX_CHARACTERS else f"{safe[: MAX_CHARACTERS - 1]}…"
+    if text[0] in SUSPECT:
+        text = defused(text)
+    return text if len(text) <= MAX_CHARACTERS else f"{text[: MAX_CHARACTERS - 1]}…"

@@ -4,6 +4,7 @@ Parts of one channel may overlap where no silence offered itself for a cut; the 
 The two hearings are joined at the word on which they agree best, in text and time, else in the middle of the overlap.
 """
 
+from bisect import bisect
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -25,9 +26,17 @@ def words_of(parts: Sequence[SegmentTranscribed]) -> tuple[Word, ...]:
     return tuple(sorted(joined, key=lambda word: (word.start_ms, word.channel)))
 
 
-def text_of(words: Sequence[Word]) -> str:
-    """The words as text, a new line wherever another channel speaks."""
-    return "\n".join(" ".join(word.text for word in turn) for _, turn in groupby(words, key=lambda word: word.channel))
+def text_of(words: Sequence[Word], parts: Sequence[SegmentTranscribed]) -> str:
+    """The words as text, a new line wherever another channel speaks or something may be missing in between.
+
+    Where a missing part was is not always known: of a call that lacks one, each gap between its parts may be the place.
+    """
+    stretches = {} if all(part.status == "ok" for part in parts) else _stretches(parts)
+
+    def line(word: Word) -> tuple[int, int]:
+        return word.channel, bisect(stretches.get(word.channel, ()), _middle_ms(word))
+
+    return "\n".join(" ".join(word.text for word in said) for _, said in groupby(words, key=line))
 
 
 def language_of(parts: Sequence[SegmentTranscribed]) -> str | None:
@@ -39,6 +48,17 @@ def language_of(parts: Sequence[SegmentTranscribed]) -> str | None:
 def margin_of(parts: Sequence[SegmentTranscribed]) -> float | None:
     """The least margin of all parts: a text is as sure as its least sure part."""
     return min((part.margin for part in parts if part.margin is not None), default=None)
+
+
+def _stretches(parts: Sequence[SegmentTranscribed]) -> dict[int, list[int]]:
+    """By channel, where each stretch begins that was heard without a gap, in milliseconds."""
+    starts = dict[int, list[int]]()
+    heard_until_ms = dict[int, int]()
+    for part in sorted((part for part in parts if part.status == "ok"), key=lambda part: part.start_ms):
+        if part.channel not in starts or part.start_ms > heard_until_ms[part.channel]:
+            starts.setdefault(part.channel, []).append(part.start_ms)
+        heard_until_ms[part.channel] = max(part.end_ms, heard_until_ms.get(part.channel, 0))
+    return starts
 
 
 def _stitch(before: list[Word], after: list[Word], start_ms: int, end_ms: int) -> list[Word]:

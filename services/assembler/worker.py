@@ -103,7 +103,7 @@ class Assembler(Worker):
             status=status,
             failure=failure,
             heard=heard.heard if heard else None,
-            text=text_of(words),
+            text=text_of(words, parts),
             words=words,
             parts_total=call.total or 0,
             parts_failed=sum(part.status != "ok" for part in parts),

@@ -33,6 +33,7 @@ from services.classifier.lexicon import (
     sign_of,
 )
 from services.classifier.reading import Reading, Sign, read
+from services.classifier.showing import shown
 
 #: Which outcome counts when several apply (domain.md).
 PRECEDENCE = (Outcome.REFUSED, Outcome.NO_EQUIPMENT, Outcome.ABSENT, Outcome.POSTPONED, Outcome.CLOSED)
@@ -74,10 +75,12 @@ class EmbeddedEngine:
     def classify(self, transcript: Transcript) -> Classification:
         """What one call shows."""
         reading = read(transcript, self._lexicon)
+        acquisition, sav = self._answer(reading, "ACQUISITION"), self._answer(reading, "SAV")
         return Classification(
-            acquisition=self._answer(reading, "ACQUISITION"),
-            sav=self._answer(reading, "SAV"),
+            acquisition=acquisition,
+            sav=sav,
             behaviour=BAD if reading.of(RUDE) else GOOD,
+            shown=shown(reading, transcript.words, (acquisition.outcome, sav.outcome), self._lexicon),
         )
 
     def _answer(self, reading: Reading, kind: str) -> Answer:

@@ -22,6 +22,14 @@ DEFAULT_LEXICON = Path(__file__).with_name("lexicon.yaml")
 FINAL, OPENING, BEGINNING = "announcement that ends a call", "announcement", "beginning of an announcement"
 THIRD_PARTY, HANDOVER, NOTHING, ASIDE, RUDE = "third party", "handover", "nothing", "aside", "rude"
 GREETING, COMPANION = "greeting", "word beside a greeting"
+#: What a call shows beside its outcome (see `showing`).
+VOICEMAIL, APPOINTMENT, AGREED, BECAUSE, NO_MORE_CALLS = (
+    "voicemail",
+    "appointment",
+    "agreed",
+    "because",
+    "no more calls",
+)
 
 
 #: The outcomes that phrases are signs of, as the lexicon names them.
@@ -89,6 +97,14 @@ class _Greetings(_Part):
     companion: _Phrases
 
 
+class _Shown(_Part):
+    voicemail: _Phrases
+    appointment: _Phrases
+    agreed: _Phrases
+    because: _Phrases
+    no_more_calls: _Phrases
+
+
 def _one_word_each(spellings: dict[str, str]) -> dict[str, str]:
     for word in spellings:
         if len(fold(word)) != 1:
@@ -117,6 +133,8 @@ class Lexicon(_Part):
     aside: _Phrases
     greetings: _Greetings
     rude: _Phrases
+    shown: _Shown
+    languages: dict[str, _Words]
     known: _Words
 
     @cached_property
@@ -130,10 +148,20 @@ class Lexicon(_Part):
         rude = {word for phrase in self.rude for word in fold(phrase)}
         return Speller([*self.known, *self.articles, *self.numbers, *rude], self.book.words - rude, self.spellings)
 
+    def words_of(self, language: str) -> frozenset[str]:
+        """Words that show which language is spoken."""
+        return self._languages[language]
+
+    @cached_property
+    def _languages(self) -> dict[str, frozenset[str]]:
+        return {
+            name: frozenset(token for word in words for token in fold(word)) for name, words in self.languages.items()
+        }
+
     @cached_property
     def filler_tokens(self) -> frozenset[str]:
-        """Tokens that say nothing."""
-        return frozenset(token for filler in self.fillers for token in fold(filler))
+        """Tokens that say nothing. Single letters are none of them: "mmm" is folded to the m of "m'appelez"."""
+        return frozenset(token for filler in self.fillers for token in fold(filler) if len(token) > 1)
 
     def _phrases(self) -> list[Phrase]:
         found = [
@@ -151,6 +179,11 @@ class Lexicon(_Part):
             RUDE: self.rude,
             GREETING: self.greetings.opening,
             COMPANION: self.greetings.companion,
+            VOICEMAIL: self.shown.voicemail,
+            APPOINTMENT: self.shown.appointment,
+            AGREED: self.shown.agreed,
+            BECAUSE: self.shown.because,
+            NO_MORE_CALLS: self.shown.no_more_calls,
         }
         return found + [Phrase(text, sign, 1.0) for sign, texts in certain.items() for text in texts]
 

@@ -8,24 +8,16 @@ the text without being in the phrase; one that is in the phrase must be in the t
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from itertools import accumulate
 
+from services.classifier.automaton import Automaton
 from services.classifier.spelling import fold
 
 #: Words that `...` may stand for, at most.
 GAP = 5
 
-#: In the text that is searched, these follow each token; so a phrase skips articles without knowing them.
-_AFTER_WORD, _AFTER_ARTICLE = " ", "~"
-#: Stands before a number.
-_NUMBER = "#"
-_START, _ARTICLES, _END = r"(?<![^ ~])", r"(?:\w+~)*", "[ ~]"
-
-_CHOICE = re.compile(r"\[([^\[\]]*)\]")
+_TOKEN = re.compile(r"\[|\]|\||\.\.\.|#|\{[^}]*\}|[^\s\[\]|]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,23 +46,42 @@ class Match:
         return self.start < other.end and other.start < self.end
 
 
-#: Compiled when first needed: most phrases never are in a short run.
-_compiled = cache(re.compile)
-
-
 class PhraseError(ValueError):
     """A phrase that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """A piece of a phrase: its regular expression, and words of which every match holds at least one."""
+class Word:
+    """One of some words."""
 
-    pattern: str
-    #: None when it can match without any word of its own.
-    one_of: frozenset[str] | None
-    #: The words, when it is one word or a choice of single words.
-    words: frozenset[str] = frozenset()
+    words: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One number word or more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Up to `GAP` words of any kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One piece after the other."""
+
+    pieces: tuple[Piece, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several pieces."""
+
+    pieces: tuple[Piece, ...]
+
+
+Piece = Word | Number | Gap | Row | Choice
 
 
 class PhraseBook:
@@ -93,98 +104,138 @@ class PhraseBook:
         articles: Iterable[str],
         numbers: Iterable[str],
     ) -> None:
-        self._articles = {word for article in articles for word in fold(article)}
-        self._numbers = {word for number in numbers for word in fold(number)}
         self._lists = lists
-        self._pieces: dict[str, _Piece] = {}
-        self._phrases: list[tuple[Phrase, str]] = []
-        #: Phrases by the words of which they need one: most are ruled out without a look.
-        self._by_word: dict[str, list[int]] = defaultdict(list)
+        self._read_lists: dict[str, Piece] = {}
+        self._phrases = list(phrases)
         #: Every word that a phrase may hold.
         self.words: set[str] = set()
-        for phrase in phrases:
-            self._add(phrase)
+        self._automaton = Automaton(
+            articles={word for article in articles for word in fold(article)},
+            numbers={word for number in numbers for word in fold(number)},
+        )
+        self._gapped: list[bool] = []
+        for number, phrase in enumerate(self._phrases):
+            piece = self._read(phrase.text)
+            if not _needs_a_word(piece):
+                raise PhraseError(f"phrase {phrase.text!r} has no word that it needs")
+            self._gapped.append(_has_gap(piece))
+            self._enter(piece, number)
 
     def find(self, tokens: Sequence[str]) -> list[Match]:
-        """Every match; those of one phrase do not overlap."""
-        written = [self._written(token) for token in tokens]
-        token_at = {end: number for number, end in enumerate(accumulate(map(len, written)), start=1)} | {0: 0}
-        text = "".join(written)
-        wanted = sorted({number for token in set(tokens) for number in self._by_word.get(token, ())})
-        return [
-            Match(phrase, token_at[found.start()], token_at[found.end()])
-            for phrase, pattern in (self._phrases[number] for number in wanted)
-            for found in _compiled(pattern).finditer(text)
-        ]
+        """Every match, phrase by phrase; those of one phrase do not overlap, and the earlier one counts.
 
-    def _written(self, token: str) -> str:
-        if token in self._articles:
-            return token + _AFTER_ARTICLE
-        return f"{_NUMBER if token in self._numbers or token[0].isdecimal() else ''}{token}{_AFTER_WORD}"
+        Of several places where a match may end it is the last, so that a match is as long as it can be; with a gap it
+        is the first, so that the gap is as short as it can be, with what may follow it at once.
+        """
+        found: dict[int, list[Match]] = {}
+        for start, ends in self._automaton.matches(tokens):
+            for number, places in ends.items():
+                before = found.setdefault(number, [])
+                if not before or start >= before[-1].end:
+                    end = _nearest(places) if self._gapped[number] else places[-1]
+                    before.append(Match(self._phrases[number], start, end))
+        return [match for number in sorted(found) for match in found[number]]
 
-    def _add(self, phrase: Phrase) -> None:
-        piece = self._read(phrase.text)
-        if piece.one_of is None:
-            raise PhraseError(f"phrase {phrase.text!r} has no word that it needs")
-        for word in piece.one_of:
-            self._by_word[word].append(len(self._phrases))
-        self._phrases.append((phrase, f"{_START}{piece.pattern}"))
+    def _enter(self, piece: Piece, number: int) -> None:
+        self._automaton.enter(self._build(piece, self._automaton.ending(number)))
 
-    def _read(self, text: str) -> _Piece:
-        """Reads choices from the innermost outwards, each left behind in the text as its number in `<>`."""
-        choices: list[_Piece] = []
-        rest = text
-        while found := _CHOICE.search(rest):
-            choices.append(_either([self._row(choice, choices, text) for choice in found[1].split("|")]))
-            rest = f"{rest[: found.start()]} <{len(choices) - 1}> {rest[found.end() :]}"
-        if any(bracket in rest for bracket in "[|]"):
+    def _build(self, piece: Piece, follows: int) -> int:
+        """The state from which the piece and then `follows` are read."""
+        states = self._automaton
+        match piece:
+            case Word(words):
+                return states.word(words, follows)
+            case Number():
+                return states.numbers(follows)
+            case Gap():
+                state = follows
+                for _ in range(GAP):
+                    state = states.either([follows, states.anything(state)])
+                return state
+            case Row(pieces):
+                for part in reversed(pieces):
+                    follows = self._build(part, follows)
+                return follows
+            case Choice(pieces):
+                return states.either([self._build(part, follows) for part in pieces])
+
+    def _read(self, text: str) -> Piece:
+        parts = iter(_TOKEN.findall(text))
+        piece, closed = self._choices(parts, text)
+        if closed:
             raise PhraseError(f"phrase {text!r}: brackets do not match")
-        return self._row(rest, choices, text)
+        return piece
 
-    def _row(self, row: str, choices: list[_Piece], text: str) -> _Piece:
-        pieces: list[_Piece] = []
-        for part in row.split():
-            if part == "...":
-                pieces.append(_Piece(rf"(?:\S+ ){{0,{GAP}}}?", None))
-            elif part == "#":
-                pieces.append(_Piece(rf"(?:{_ARTICLES}{_NUMBER}\S*{_END})+", None))
-            elif part.startswith("<"):
-                pieces.append(choices[int(part[1:-1])])
-            elif part.startswith("{"):
-                pieces.append(self._list(part[1:-1], text))
-            else:
-                pieces.extend(self._word(word) for word in fold(part))
-        if len(pieces) == 1:
-            return pieces[0]
-        needed = [piece.one_of for piece in pieces if piece.one_of]
-        rarest = min(needed, key=lambda words: (len(words), -min(map(len, words))), default=None)
-        return _Piece("".join(piece.pattern for piece in pieces), rarest)
+    def _choices(self, parts: Iterator[str], text: str) -> tuple[Piece, bool]:
+        """The choices up to the closing bracket or the end, and whether there was a bracket."""
+        rows: list[list[Piece]] = [[]]
+        for part in parts:
+            match part:
+                case "[":
+                    piece, closed = self._choices(parts, text)
+                    if not closed:
+                        raise PhraseError(f"phrase {text!r}: brackets do not match")
+                    rows[-1].append(piece)
+                case "]":
+                    return _either(rows), True
+                case "|":
+                    rows.append([])
+                case "...":
+                    rows[-1].append(Gap())
+                case "#":
+                    rows[-1].append(Number())
+                case name if name.startswith("{"):
+                    rows[-1].append(self._list(name[1:-1], text))
+                case words:
+                    folded = fold(words)
+                    self.words.update(folded)
+                    rows[-1] += [Word(frozenset({word})) for word in folded]
+        return _either(rows), False
 
-    def _word(self, word: str) -> _Piece:
-        self.words.add(word)
-        return _any_word(frozenset({word}))
-
-    def _list(self, name: str, text: str) -> _Piece:
+    def _list(self, name: str, text: str) -> Piece:
         if name not in self._lists:
             raise PhraseError(f"phrase {text!r}: there is no list {{{name}}}")
-        if name not in self._pieces:
-            self._pieces[name] = _either([self._read(entry) for entry in self._lists[name]])
-        return self._pieces[name]
+        if name not in self._read_lists:
+            self._read_lists[name] = _either([[self._read(entry)] for entry in self._lists[name]])
+        return self._read_lists[name]
 
 
-def _any_word(words: frozenset[str]) -> _Piece:
-    return _Piece(f"{_ARTICLES}(?:{'|'.join(sorted(words))}){_END}", words, words)
+def _either(rows: Sequence[Sequence[Piece]]) -> Piece:
+    """One of the rows; those of a single word are one choice of words, which costs one step."""
+    pieces = [row[0] if len(row) == 1 else Row(tuple(row)) for row in rows]
+    words = frozenset(word for piece in pieces if isinstance(piece, Word) for word in piece.words)
+    others = [piece for piece in pieces if not isinstance(piece, Word)]
+    pieces = [*([Word(words)] if words else []), *others]
+    return pieces[0] if len(pieces) == 1 else Choice(tuple(pieces))
 
 
-def _either(choices: Sequence[_Piece]) -> _Piece:
-    """One of the choices, the longest that matches."""
-    needed = [piece.one_of for piece in choices]
-    one_of = None if None in needed else frozenset(word for words in needed if words for word in words)
-    words = frozenset(word for piece in choices for word in piece.words)
-    longer = sorted((piece.pattern for piece in choices if not piece.words), key=len, reverse=True)
-    if not longer:
-        return _any_word(words)
-    single = [_any_word(words).pattern] if words else []
-    optional = "" in longer
-    choice = "|".join([pattern for pattern in longer if pattern] + single)
-    return _Piece(f"(?:{choice}){'?' if optional else ''}", one_of)
+def _needs_a_word(piece: Piece) -> bool:
+    match piece:
+        case Word():
+            return True
+        case Row(pieces):
+            return any(map(_needs_a_word, pieces))
+        case Choice(pieces):
+            return all(map(_needs_a_word, pieces))
+        case _:
+            return False
+
+
+def _has_gap(piece: Piece) -> bool:
+    match piece:
+        case Gap():
+            return True
+        case Row(pieces) | Choice(pieces):
+            return any(map(_has_gap, pieces))
+        case _:
+            return False
+
+
+def _nearest(ends: Sequence[int]) -> int:
+    """The first end, or the last of those that follow it without a step between."""
+    end = ends[0]
+    for following in ends[1:]:
+        if following != end + 1:
+            break
+        end = following
+    return end

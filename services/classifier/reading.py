@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ringtrue.messages import Span, Word
+from services.classifier.arabizi import is_arabizi
 from services.classifier.engine import Transcript
 from services.classifier.lexicon import ASIDE, COUNTED, NOTHING, OTHER, Lexicon
 from services.classifier.phrases import Match
@@ -46,12 +47,20 @@ class Reading:
     signs: tuple[Sign, ...]
     #: Tokens that are more than fillers and single letters: channel and position.
     spoken: frozenset[tuple[int, int]]
-    #: How many different ones: what a recogniser makes of noise is often one word over and over.
-    different: int
+    #: The different ones: what a recogniser makes of noise is often one word over and over.
+    vocabulary: frozenset[str]
+    #: By channel, the tokens without fillers, and the transcript's word of each.
+    tokens: Mapping[int, Sequence[str]]
+    words: Mapping[int, Sequence[Word]]
+
+    @property
+    def different(self) -> int:
+        """How many different words were spoken."""
+        return len(self.vocabulary)
 
     def of(self, *kinds: str) -> list[Sign]:
         """The signs of some kinds, in the order of the call."""
-        return [sign for sign in self.signs if sign.of in kinds]
+        return [sign for sign in self.signs if sign.match.phrase.sign in kinds]
 
     def beside(self, signs: Iterable[Sign]) -> int:
         """How many words were spoken beside these signs."""
@@ -63,23 +72,27 @@ def read(transcript: Transcript, lexicon: Lexicon) -> Reading:
     """Reads a transcript, each channel by itself."""
     signs: list[Sign] = []
     spoken: set[tuple[int, int]] = set()
-    different: set[str] = set()
+    vocabulary: set[str] = set()
+    tokens_of: dict[int, list[str]] = {}
+    words_of: dict[int, list[Word]] = {}
+    arabizi = is_arabizi(word.text for word in transcript.words)
     for channel in sorted({word.channel for word in transcript.words}):
         words = [word for word in transcript.words if word.channel == channel]
         said = [
             (token, word)
             for word in words
-            for token in lexicon.speller.tokens(word.text)
+            for token in lexicon.speller.tokens(word.text, arabizi=arabizi)
             if token not in lexicon.filler_tokens
         ]
         tokens = [token for token, _ in said]
         spoken |= {(channel, position) for position, token in enumerate(tokens) if len(token) > 1}
-        different |= {token for token in tokens if len(token) > 1}
+        tokens_of[channel], words_of[channel] = tokens, [word for _, word in said]
+        vocabulary |= {token for token in tokens if len(token) > 1}
         for match in _counting(lexicon.book.find(tokens)):
             cited = [word for _, word in said[match.start : match.end]]
-            signs.append(Sign(match, channel, _span(cited)))
+            signs.append(Sign(match, channel, span_of(cited)))
     signs.sort(key=lambda sign: (sign.span.start_ms, sign.channel, sign.match.start))
-    return Reading(tuple(signs), frozenset(spoken), len(different))
+    return Reading(tuple(signs), frozenset(spoken), frozenset(vocabulary), tokens_of, words_of)
 
 
 def _counting(matches: list[Match]) -> list[Match]:
@@ -101,6 +114,7 @@ def _counting(matches: list[Match]) -> list[Match]:
     ]
 
 
-def _span(words: list[Word]) -> Span:
+def span_of(words: Sequence[Word]) -> Span:
+    """The stretch of some tokens' words; a word of several tokens stands in it once."""
     text = " ".join(word.text for place, word in enumerate(words) if place == 0 or word is not words[place - 1])
     return Span(start_ms=words[0].start_ms, end_ms=words[-1].end_ms, text=text)

@@ -10,10 +10,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+
+from services.classifier.arabizi import Transliterator
 
 #: Shorter words have too many neighbours to be mended.
 _MENDABLE = 6
+
+#: Words whose tokens are remembered: people say the same few thousand over and over.
+_REMEMBERED = 50_000
 
 _WORD = re.compile(r"[^\W_]+")
 _DOUBLED = re.compile(r"(.)\1+")
@@ -22,7 +28,11 @@ _FRENCH_MUTE = re.compile(r"(?<=...)[sxtz]$")
 _ARABIC = re.compile(r"[\u0600-\u06ff]")
 _ARABIC_ARTICLE = re.compile(r"^([وفبلك]?)ال(?=..)")
 _ARABIC_NEGATION = re.compile(r"^(ما)(..+ش)$")
-_ARABIC_PREFIXES = frozenset("وفبل")
+#: Written onto the next word: "and", "in", "with", "to", "not", "will", "on the"; longer ones first.
+_ARABIC_PREFIXES = ("وما", "غاد", "ما", "غا", "عل", "و", "ف", "ب", "ل", "غ")
+_WRITTEN_APART = {"وما": "ما", "غا": "غادي", "غاد": "غادي", "غ": "غادي", "عل": "على"}
+#: Whom a verb is about, and "to me" and the like written onto it.
+_ARABIC_SUFFIXES = ("هالي", "هاليا", "هوم", "ها", "هم", "كم", "نا", "ليا", "لينا", "لي", "و", "ني", "ك", "ا")
 _LETTERS = str.maketrans(
     {
         "œ": "oe",
@@ -77,20 +87,42 @@ class Speller:
         self._mendable = {word for text in mendable for word in fold(text)}
         self._known = self._mendable | {word for text in known for word in fold(text)}
         self._apart = {fold(word)[0]: fold(meant) for word, meant in written_apart.items()}
+        self._arabizi = Transliterator(sorted((word for word in self._known if _ARABIC.search(word)), key=_plainest))
+        self._remembered = lru_cache(_REMEMBERED)(self._tokens)
         self._near: dict[str, set[str]] = defaultdict(set)
         for word in self._mendable:
             if len(word) >= _MENDABLE - 1:
                 for form in _with_one_letter_less(word) | {word}:
                     self._near[form].add(word)
 
-    def tokens(self, word: str) -> list[str]:
-        """The tokens that a transcript's word stands for."""
-        return [token for part in fold(word) for token in self._apart.get(part) or self._meant(part)]
+    def tokens(self, word: str, *, arabizi: bool = False) -> Sequence[str]:
+        """The tokens that a transcript's word stands for.
+
+        Args:
+            word: As it was written.
+            arabizi: In a call that somebody wrote in Latin letters: unknown words may be Arabic ones.
+        """
+        return self._remembered(word, arabizi)
+
+    def _tokens(self, word: str, arabizi: bool) -> list[str]:
+        parts = fold(word)
+        if arabizi and not any(part in self._known or part in self._apart for part in parts):
+            # An article or "and" is written onto the word or before it, as in Arabic.
+            for written in (word, word[1:] if word[:1] in "lLwWfFbB" else ""):
+                if meant := self._arabizi.meant(written):
+                    return self._meant(meant)
+        return [token for part in parts for token in self._apart.get(part) or self._meant(part)]
 
     def _meant(self, token: str) -> list[str]:
-        """The token, without the Arabic "and", "in", "with" or "to" that may be written onto it."""
-        if token not in self._known and token[0] in _ARABIC_PREFIXES and token[1:] in self._known:
-            return [token[0], token[1:]]
+        """The token, without what Arabic writes onto it: "and", "in", "with", "to", "not", and whom it is about."""
+        if token in self._known or not _ARABIC.search(token):
+            return [self._mended(token)]
+        for prefix in _ARABIC_PREFIXES:
+            if token.startswith(prefix) and token[len(prefix) :] in self._known:
+                return [_WRITTEN_APART.get(prefix, prefix), token[len(prefix) :]]
+        for suffix in _ARABIC_SUFFIXES:
+            if token.endswith(suffix) and len(token) > len(suffix) + 2 and token[: -len(suffix)] in self._known:
+                return [token[: -len(suffix)]]
         return [self._mended(token)]
 
     def _mended(self, token: str) -> str:
@@ -99,6 +131,10 @@ class Speller:
         forms = _with_one_letter_less(token) | {token}
         near = {word for form in forms for word in self._near.get(form, ()) if _differs_by_one_letter(token, word)}
         return near.pop() if len(near) == 1 else token
+
+
+def _plainest(word: str) -> tuple[int, str]:
+    return len(word), word
 
 
 def _with_one_letter_less(word: str) -> set[str]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ringtrue.errors import BadRecord
 from ringtrue.messages import CallClassified, CallFacts, CallRegistered, CoverageMark, Heard, Span
+from ringtrue.messages.audio import BUSY_TONES
 from ringtrue.streaming.step import Step
 from ringtrue.streaming.topics import CALLS_FACTS, READ_BY, state_of
 from ringtrue.streaming.worker import Worker
@@ -112,6 +113,11 @@ def facts_of(registered: CallRegistered, classified: CallClassified | None, clie
         voicemail_tone=heard.voicemail_tone if heard else None,
         rings=_ring_spans(heard),
         transcript=classified.transcript if classified else None,
+        ended_at_ms=registered.ended_at_ms,
+        arrived_at_ms=registered.arrived_at_ms,
+        busy_tone=any(tone.kind in BUSY_TONES for tone in heard.tones) if heard else None,
+        fingerprint=heard.fingerprint if heard else None,
+        models=classified.models if classified else None,
         event_time_ms=now_ms,
     )
 

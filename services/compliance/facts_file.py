@@ -9,150 +9,22 @@ the recordings without a client number, which are counted by hour, as the regist
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
-from functools import cache
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from sys import intern
-from typing import Annotated, BinaryIO, Literal
+from typing import BinaryIO
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, StrictBool, ValidationError
+from pydantic import ValidationError
 
-from ringtrue import phone, times
 from ringtrue.errors import WrongUse
-from ringtrue.messages import Answer, CallFacts, HourCount
-from ringtrue.outcomes import CODES, Outcome
+from services.compliance.facts_line import FactsLine
+from services.compliance.known_calls import KnownCalls
 
-_HOUR_MS = 3_600_000
-#: The hour of what may be of any hour: later than every window.
-_ANY_HOUR_MS = 2**62
 #: A longer line is no line of facts: a call of four hours has some 200 kB of words.
 _LONGEST_BYTES = 4_000_000
-_STATUS = {None: "complete", "ok": "complete", "partial": "partial", "failed": "failed"}
 #: What a line with a mistake in it still tells.
 _IDENTITY = ("call_id", "external_id", "client_number", "started_at", "branch")
-
-
-def _moment(value: object) -> datetime | None:
-    if value is None:
-        return None
-    moment = times.parse(value, without_time=None) if isinstance(value, str) else None
-    if moment is None:
-        raise ValueError("a time in ISO 8601 is expected, such as 2026-11-18T16:30:00 or 2026-11-18T16:30:00+01:00")
-    return moment
-
-
-def _subscriber(written: str) -> str:
-    number = phone.normalise(written)
-    if number is None:
-        raise ValueError("a phone number is expected: ten digits, or +212 and nine")
-    return number
-
-
-def _code(code: int) -> int:
-    if code not in CODES["SAV"] | {Outcome.NOT_CLASSIFIED}:
-        raise ValueError("0 to 7 and 9 are allowed")
-    return code
-
-
-def _acquisition_code(code: int) -> int:
-    if code not in CODES["ACQUISITION"] | {Outcome.NOT_CLASSIFIED}:
-        raise ValueError("0 to 4 and 9 are allowed")
-    return code
-
-
-_Moment = Annotated[datetime | None, PlainValidator(_moment)]
-_Integer = Annotated[int, Field(strict=True)]
-_Code = Annotated[_Integer, AfterValidator(_code)]
-
-
-class _Outcomes(BaseModel):
-    """The outcome among the codes of each type of order."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    ACQUISITION: Annotated[_Integer, AfterValidator(_acquisition_code)] | None = None
-    SAV: _Code | None = None
-
-
-class FactsLine(BaseModel):
-    """What a line says of a call.
-
-    Attributes:
-        call_id: The call; without one the line itself names it.
-        external_id: The operator's own id: recordings of one client with the same one are one call.
-        client_number: Whose call it is; without one it is one of the recordings without a client number.
-        technician: Who called; no rule asks.
-        started_at: Local to the operator when without offset.
-        ended_at: The same; no rule asks.
-        branch: Of the technician.
-        status: Whether the recording could be used and transcribed whole. An outcome without a status is known.
-        outcome: What it shows, for an order of either type that has this code.
-        outcomes: What it shows by type, where that differs or `outcome` is no code of the type.
-        behaviour: 1 good or neutral, 0 bad, 2 not classified.
-        ring_count: Rings.
-        ring_confidence: How sure the count is, 0 to 1; a count without one is known.
-        voicemail_tone: Whether a voicemail or network tone followed.
-        transcript: What was said in the whole call; for the rules that ask for phrases.
-    """
-
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
-
-    call_id: Annotated[str, Field(min_length=1)] | None = None
-    external_id: str | None = None
-    client_number: Annotated[str, AfterValidator(_subscriber)] | None = None
-    technician: str | None = None
-    started_at: _Moment = None
-    ended_at: _Moment = None
-    branch: str | None = None
-    status: Literal["ok", "partial", "failed"] | None = None
-    outcome: _Code | None = None
-    outcomes: _Outcomes | None = None
-    behaviour: Annotated[_Integer, Field(ge=0, le=2)] | None = None
-    ring_count: Annotated[_Integer, Field(ge=0)] | None = None
-    ring_confidence: Annotated[float, Field(strict=True, ge=0, le=1)] | None = None
-    voicemail_tone: StrictBool | None = None
-    transcript: str | None = None
-
-    def facts(self, name: str, zone: ZoneInfo, *, with_transcript: bool = True) -> CallFacts:
-        """The facts as the judge takes them.
-
-        Args:
-            name: What stands for a call id that is not there.
-            zone: The operator's.
-            with_transcript: A rule asks for what was said.
-        """
-        by_type = self.outcomes or _Outcomes()
-        acquisition = self.outcome if by_type.ACQUISITION is None else by_type.ACQUISITION
-        sav = self.outcome if by_type.SAV is None else by_type.SAV
-        if acquisition not in CODES["ACQUISITION"]:
-            acquisition = None  # what a SAV order calls it says too little of what an ACQUISITION order would
-        # Of a call that is not known to be transcribed whole, what was not said is not known.
-        outcome_known = acquisition is not None or sav is not None
-        whole = self.status == "ok" or (self.status is None and outcome_known)
-        return CallFacts(
-            call_id=self.call_id or name,
-            client_number=self.client_number or "",
-            run=1,
-            revision=1,
-            retracted=False,
-            final=True,
-            status=_STATUS[self.status],
-            external_id=self.external_id or None,
-            started_at_ms=None if self.started_at is None else times.to_utc_ms(self.started_at, zone),
-            branch=None if self.branch is None else intern(self.branch),
-            acquisition=_answer(acquisition),
-            sav=_answer(sav),
-            behaviour=self.behaviour,
-            ring_count=self.ring_count,
-            ring_confidence=self.ring_confidence,
-            voicemail_tone=self.voicemail_tone,
-            rings=(),
-            transcript=self.transcript if with_transcript and whole else None,
-            event_time_ms=0,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,53 +33,6 @@ class Remark:
 
     text: str
     is_mistake: bool
-
-
-@dataclass(frozen=True, slots=True)
-class KnownCalls:
-    """The calls of the clients that orders are of, and how many recordings of each hour are nobody's."""
-
-    clients: Collection[str]
-    _of: dict[str, dict[str, CallFacts]] = field(default_factory=dict)
-    #: By hour: registered, unassigned, undated (see `HourCount`).
-    _hours: dict[int, list[int]] = field(default_factory=dict)
-
-    def of(self, client_number: str) -> Collection[CallFacts]:
-        """The calls of a client."""
-        return self._of.get(client_number, {}).values()
-
-    def hours(self) -> tuple[HourCount, ...]:
-        """The recordings of each hour; none when every recording has a client."""
-        if not self.unassigned():
-            return ()
-        return tuple(
-            HourCount(hour_ms=hour_ms, registered=registered, unassigned=unassigned, undated=undated)
-            for hour_ms, (registered, unassigned, undated) in sorted(self._hours.items())
-        )
-
-    def unassigned(self) -> int:
-        """Recordings without a client number."""
-        return sum(unassigned + undated for _, unassigned, undated in self._hours.values())
-
-    def add(self, call: CallFacts) -> bool:
-        """Takes a call in; False when another line tells of the same call, of which the earlier start then stands."""
-        self._count(call)
-        if call.client_number not in self.clients:
-            return True
-        calls = self._of.setdefault(call.client_number, {})
-        known = calls.get(call.call_id)
-        if known is None or _by_start(call) < _by_start(known):
-            calls[call.call_id] = call
-        return known is None
-
-    def _count(self, call: CallFacts) -> None:
-        start_ms, unassigned = call.started_at_ms, not call.client_number
-        if start_ms is not None:
-            count = self._hours.setdefault(start_ms // _HOUR_MS * _HOUR_MS, [0, 0, 0])
-            count[0] += 1
-            count[1] += unassigned
-        elif unassigned:
-            self._hours.setdefault(_ANY_HOUR_MS, [0, 0, 0])[2] += 1
 
 
 def read_facts(path: Path, calls: KnownCalls, zone: ZoneInfo, *, with_transcripts: bool = True) -> Iterator[Remark]:
@@ -267,12 +92,3 @@ def _problems(error: ValidationError) -> Iterable[str]:
 
 def _allowed(message: str) -> str:
     return message.removeprefix("Value error, ")
-
-
-@cache
-def _answer(outcome: int | None) -> Answer | None:
-    return None if outcome is None else Answer(outcome=outcome, score=1.0, cited=())
-
-
-def _by_start(call: CallFacts) -> tuple[bool, int]:
-    return call.started_at_ms is None, call.started_at_ms or 0

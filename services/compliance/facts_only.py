@@ -14,7 +14,7 @@ from ringtrue.messages import Finding, HourCount, Order
 from ringtrue.outcomes import Language
 from ringtrue.results.cases import Case
 from services.compliance import coverage
-from services.compliance.facts_file import KnownCalls
+from services.compliance.known_calls import KnownCalls
 from services.compliance.rules import rules_hash
 from services.compliance.ruleset import Ruleset
 from services.compliance.verdict import Knowledge, evaluate, has_a_say
@@ -50,7 +50,7 @@ class Flip:
 
 
 def judge_all(
-    orders: Iterable[Declared], calls: KnownCalls, rules: Ruleset, language: Language, now_ms: int
+    orders: Iterable[Declared], calls: KnownCalls, rules: Ruleset, language: Language, layouts_hash: str, now_ms: int
 ) -> Iterator[Case]:
     """The case of each order, in their order."""
     told_by = rules_hash(rules)
@@ -75,6 +75,10 @@ def judge_all(
             unassigned=knowledge.unassigned,
             rules_hash=told_by,
             judged_at_ms=now_ms,
+            warnings=found.warnings,
+            layouts_hash=layouts_hash,
+            models_hash=found.models_hash or "",
+            inputs_hash=found.inputs_hash or "",
         )
 
 

@@ -148,7 +148,7 @@ def _evidence(rule: Rule, result: Result, scene: Scene, rules: Ruleset, words: W
 
 def _spoken(call: Call, phrases: Sequence[str], words: Words, *, found: bool) -> list[Evidence]:
     """The phrases that were said, each with its place where it lies in words that are cited; or those that were not."""
-    said = found_in(said_in(call) or "", phrases)
+    said = said_in(call, phrases)
     if not found:
         return [_fact(call, words.say("unsaid", text=phrase)) for phrase in phrases if phrase not in said]
     evidence = []

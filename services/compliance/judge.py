@@ -166,6 +166,10 @@ class Judge(Worker):
             order=current.order,
             manifest=current.manifest,
             row=current.row,
+            warnings=evaluation.warnings,
+            layouts_hash=current.layouts_hash,
+            models_hash=evaluation.models_hash,
+            inputs_hash=evaluation.inputs_hash,
             event_time_ms=step.now_ms,
         )
         asked_again = last is not None and current.evaluation > last.evaluation

@@ -30,14 +30,15 @@ def read_orders(
     """
     cases = dict[str, Declared]()
     for path in paths:
+        name = str(path)
         try:
             manifest = read_manifest(read_file(path), path.name, layouts, zone, day)
         except UnreadableManifest as error:
-            complain(str(error).replace(error.file, str(path), 1))
+            complain(str(error).replace(error.file, name, 1))
             continue
         for bad in manifest.rejected:
             complain(f"{path}, row {bad.row}: {bad.column} {bad.value!r}: {bad.reason}")
         for one in manifest.orders:
             cases.pop(one.order.case_id, None)
-            cases[one.order.case_id] = Declared(one.order, str(path), one.row)
+            cases[one.order.case_id] = Declared(one.order, name, one.row)
     return list(cases.values())

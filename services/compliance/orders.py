@@ -45,7 +45,13 @@ class Orders(Worker):
             known = held.current
             if known.revision <= row.revision:
                 # Not sent, but a manifest between the two must not replace what the newer one has confirmed.
-                known = replace(known, revision=row.revision, manifest=row.manifest, row=row.row)
+                known = replace(
+                    known,
+                    revision=row.revision,
+                    manifest=row.manifest,
+                    row=row.row,
+                    layouts_hash=row.layouts_hash,
+                )
             step.put(row.case_id, HeldOrder(current=known, holders=holders))
             return
         current = OrderCurrent(
@@ -57,6 +63,7 @@ class Orders(Worker):
             order=row.order,
             manifest=row.manifest,
             row=row.row,
+            layouts_hash=row.layouts_hash,
             event_time_ms=step.now_ms,
         )
         if held is not None and held.current.client_number != current.client_number:

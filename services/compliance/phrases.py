@@ -29,6 +29,12 @@ def found_in(transcript: str, phrases: Iterable[str]) -> tuple[str, ...]:
     return tuple(phrase for phrase in phrases if _phrase(phrase) in said)
 
 
+def found_in_pieces(transcript: str, phrases: Iterable[str]) -> tuple[str, ...]:
+    """Those of the phrases that stand in one line of a transcript of which something is missing between the lines."""
+    lines = [normalised(line) for line in transcript.splitlines()]
+    return tuple(phrase for phrase in phrases if any(_phrase(phrase) in line for line in lines))
+
+
 @lru_cache(maxsize=1024)
 def _phrase(phrase: str) -> str:
     return normalised(phrase)

@@ -9,16 +9,16 @@ each `min_gap` or more after the one before.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from ringtrue.digest import digest
 from ringtrue.messages import Order
 from ringtrue.outcomes import Outcome
 from services.compliance.attempts import Call, Scene, Truth
-from services.compliance.phrases import found_in
+from services.compliance.phrases import found_in, found_in_pieces
 from services.compliance.ruleset import Ruleset
 from services.compliance.spacing import find_triple
 
@@ -127,10 +127,9 @@ def required_phrases(scene: Scene, rules: Ruleset) -> Truth | None:
     phrases = rules.required_phrases.get(scene.order.kind, ())
     if not phrases or not scene.attempts:
         return None
-    said = said_in(scene.last)
-    if said is None:
-        return Truth.UNKNOWN
-    return Truth.YES if len(found_in(said, phrases)) == len(phrases) else Truth.NO
+    if len(said_in(scene.last, phrases)) == len(phrases):
+        return Truth.YES
+    return Truth.NO if heard_out(scene.last) else Truth.UNKNOWN
 
 
 def forbidden_phrases(scene: Scene, rules: Ruleset) -> Truth | None:
@@ -138,15 +137,26 @@ def forbidden_phrases(scene: Scene, rules: Ruleset) -> Truth | None:
     phrases = rules.forbidden_phrases.get(scene.order.kind, ())
     if not phrases or not scene.attempts:
         return None
-    said = said_in(scene.last)
-    if said is None:
-        return Truth.UNKNOWN
-    return Truth.NO if found_in(said, phrases) else Truth.YES
+    if said_in(scene.last, phrases):
+        return Truth.NO
+    return Truth.YES if heard_out(scene.last) else Truth.UNKNOWN
 
 
-def said_in(call: Call) -> str | None:
-    """A call's transcript, when the whole of it is known."""
-    return call.facts.transcript if call.facts.status == "complete" else None
+def said_in(call: Call, phrases: Sequence[str]) -> tuple[str, ...]:
+    """Those of the phrases that were said in a call, whatever else was said that is not known."""
+    transcript = call.facts.transcript or ""
+    match call.facts.status:
+        case "complete":
+            return found_in(transcript, phrases)
+        case "partial":
+            return found_in_pieces(transcript, phrases)
+        case _:
+            return ()
+
+
+def heard_out(call: Call) -> bool:
+    """Whether all that was said in a call is known."""
+    return call.facts.status == "complete" and call.facts.transcript is not None
 
 
 RULES: tuple[Rule, ...] = (
@@ -163,8 +173,8 @@ RULES: tuple[Rule, ...] = (
     Rule("declaration", 1, declaration),
     Rule("branch", 1, branch, ("min_branch_calls", "branch")),
     Rule("behaviour", 1, behaviour, ("behaviour_counts",)),
-    Rule("required_phrases", 1, required_phrases, ("required_phrases",), optional=True),
-    Rule("forbidden_phrases", 1, forbidden_phrases, ("forbidden_phrases",), optional=True),
+    Rule("required_phrases", 2, required_phrases, ("required_phrases",), optional=True),
+    Rule("forbidden_phrases", 2, forbidden_phrases, ("forbidden_phrases",), optional=True),
 )
 
 
@@ -173,7 +183,7 @@ def rules_hash(rules: Ruleset) -> str:
     versions = {rule.name: rule.version for rule in RULES if rule.in_force(rules)}
     settings = rules.model_dump(mode="json", exclude={rule.name for rule in RULES if not rule.in_force(rules)})
     in_force = {"versions": versions, **settings}
-    return hashlib.sha256(json.dumps(in_force, sort_keys=True).encode()).hexdigest()[:16]
+    return digest(json.dumps(in_force, sort_keys=True).encode())
 
 
 def judge(rule: Rule, scenes: Sequence[Scene], rules: Ruleset) -> Result:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from datetime import time, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 import yaml
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ringtrue.errors import Misconfigured
+from ringtrue.fingerprint import SAME_AUDIO_SIMILARITY
 from services.compliance.phrases import normalised
 
 #: The rules that ship with Ringtrue.
@@ -30,6 +31,7 @@ def _has_a_word(phrase: str) -> str:
 
 
 _Phrase = Annotated[str, AfterValidator(_has_a_word)]
+_CheckName = Literal["same_audio", "recording_length", "early_hang_up", "start_times"]
 #: Phrases by the type of order; a type that is not there has none.
 PhraseLists = dict[Annotated[str, Field(pattern="^(ACQUISITION|SAV)$")], tuple[_Phrase, ...]]
 
@@ -51,6 +53,10 @@ class Ruleset(BaseModel):
     branches: dict[str, str]
     required_phrases: PhraseLists = Field(default_factory=dict)
     forbidden_phrases: PhraseLists = Field(default_factory=dict)
+    checks_that_count: Annotated[tuple[_CheckName, ...], AfterValidator(lambda names: tuple(sorted(set(names))))] = ()
+    same_audio_similarity: float = Field(default=SAME_AUDIO_SIMILARITY, gt=0.5, le=1)
+    length_tolerance: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(seconds=10)
+    clock_tolerance: Annotated[timedelta, Field(ge=timedelta(0))] = timedelta(minutes=5)
 
     @field_validator("late_from")
     @classmethod
@@ -75,6 +81,16 @@ class Ruleset(BaseModel):
     def min_gap_ms(self) -> int:
         """`min_gap` in milliseconds."""
         return self.min_gap // timedelta(milliseconds=1)
+
+    @cached_property
+    def length_tolerance_ms(self) -> int:
+        """`length_tolerance` in milliseconds."""
+        return self.length_tolerance // timedelta(milliseconds=1)
+
+    @cached_property
+    def clock_tolerance_ms(self) -> int:
+        """`clock_tolerance` in milliseconds."""
+        return self.clock_tolerance // timedelta(milliseconds=1)
 
     @property
     def asks_for_words(self) -> bool:

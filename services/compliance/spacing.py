@@ -44,18 +44,39 @@ def find_triple(scene: Scene, counts: Callable[[Call], Truth], min_gap_ms: int) 
 
     Any three attempts will do, not neighbours only. An undated call may stand at any time before the last attempt.
     """
+    if certain := _earliest_triple(scene.attempts, counts, min_gap_ms):
+        return Triple(certain, certain=True)  # nothing has to be assumed, as almost always
     dated = [
         _Place(call.start_ms, call, 0 if counts(call) is Truth.YES else _UNSURE)
         for call in scene.attempts
         if call.start_ms is not None and counts(call).may_be
     ]
     undated = [call for call in scene.floating if counts(call).may_be]
+    if not undated and len(dated) < TRIPLE:
+        return None
     places = sorted([*dated, *_open_places(scene, dated, min_gap_ms, len(undated))], key=lambda place: place.start_ms)
     best = _cheapest_chain(places, min_gap_ms)
     if best is None or best.cost // _UNDATED > len(undated):
         return None
     stand_ins = iter(undated)
     return Triple(tuple(place.call or next(stand_ins) for place in best.places), certain=best.cost == 0)
+
+
+def _earliest_triple(
+    attempts: Iterable[Call], counts: Callable[[Call], Truth], min_gap_ms: int
+) -> tuple[Call, ...] | None:
+    """Of the attempts that surely count, the first, and each next one as soon as the gap allows."""
+    found: list[Call] = []
+    ready_ms: int | None = None
+    for call in attempts:
+        start_ms = call.start_ms
+        if start_ms is None or (ready_ms is not None and start_ms < ready_ms) or counts(call) is not Truth.YES:
+            continue
+        found.append(call)
+        if len(found) == TRIPLE:
+            return tuple(found)
+        ready_ms = start_ms + min_gap_ms
+    return None
 
 
 def _open_places(scene: Scene, dated: Iterable[_Place], min_gap_ms: int, undated: int) -> list[_Place]:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
+from pydantic_core import to_json
+
+from ringtrue.digest import digest
 from ringtrue.messages import Attempt, CallFacts, Finding, Order
 from ringtrue.outcomes import Language
 from services.compliance.attempts import Call, Scene, Truth, scenes
+from services.compliance.checks import CHECKS, look
 from services.compliance.findings import describe
 from services.compliance.rules import RULES, Result, Rule, judge
 from services.compliance.ruleset import Ruleset
 from services.compliance.words import Words
+
+#: What is known of a call, without what only says when it became known.
+_facts = attrgetter(
+    *(field.name for field in fields(CallFacts) if field.name not in {"run", "revision", "event_time_ms"})
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,11 @@ class Evaluation:
     findings: tuple[Finding, ...]
     attempts: tuple[Attempt, ...]
     comment: str
+    #: What the checks of the evidence found that are no rules.
+    warnings: tuple[Finding, ...] = ()
+    #: Hashes of the models that the facts come from, and of all that was judged; None while pending.
+    models_hash: str | None = None
+    inputs_hash: str | None = None
 
 
 def evaluate(
@@ -57,12 +72,30 @@ def evaluate(
             continue
         result, lack = _result(rule, possible, knowledge, rules, findings)
         findings[rule.name] = describe(rule, result, lack, possible, rules, words)
+    warnings: list[Finding] = []
+    for check in CHECKS:
+        counts = check.name in rules.checks_that_count
+        if found := look(check, possible, rules, words, only_suspicions=not counts):
+            if counts:
+                findings[check.name] = found
+            else:
+                warnings.append(found)
+    calls = _calls(possible)
     return Evaluation(
         verdict=_verdict(findings, rules),
         findings=tuple(findings.values()),
         attempts=_attempts(possible[0]),
         comment="; ".join(finding.comment for finding in findings.values() if _is_named(finding, rules)),
+        warnings=tuple(warnings),
+        models_hash=digest(to_json(sorted({call.models or "" for call in calls}))),
+        inputs_hash=digest(to_json((order, [_facts(call) for call in calls], knowledge), bytes_mode="base64")),
     )
+
+
+def _calls(possible: Iterable[Scene]) -> list[CallFacts]:
+    """The calls that were judged, by id."""
+    calls = {call.id: call.facts for scene in possible for call in (*scene.attempts, *scene.floating)}
+    return [calls[call_id] for call_id in sorted(calls)]
 
 
 def pending(

@@ -6,6 +6,8 @@ The French comments of failed rules are the business's own (domain.md); everythi
 from __future__ import annotations
 
 from datetime import time, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
 
 from ringtrue import times
 from ringtrue.outcomes import Language, label
@@ -23,6 +25,10 @@ _SUBJECTS: dict[Language, dict[str, str]] = {
         "behaviour": "Communication",
         "required_phrases": "Formules obligatoires",
         "forbidden_phrases": "Formules interdites",
+        "same_audio": "Enregistrements distincts",
+        "recording_length": "Durée des enregistrements",
+        "early_hang_up": "Raccrochage",
+        "start_times": "Horodatage des appels",
     },
     "en": {
         "last_call": "Last call",
@@ -34,6 +40,10 @@ _SUBJECTS: dict[Language, dict[str, str]] = {
         "behaviour": "Communication",
         "required_phrases": "Required phrases",
         "forbidden_phrases": "Forbidden phrases",
+        "same_audio": "Distinct recordings",
+        "recording_length": "Length of recordings",
+        "early_hang_up": "Hang-up",
+        "start_times": "Times of calls",
     },
 }
 
@@ -48,6 +58,10 @@ _PASSED: dict[Language, dict[str, str]] = {
         "behaviour": "Communication conforme",
         "required_phrases": "Formules obligatoires prononcées",
         "forbidden_phrases": "Aucune formule interdite",
+        "same_audio": "Enregistrements distincts",
+        "recording_length": "Durées conformes aux dates",
+        "early_hang_up": "Aucun raccrochage avant {min_rings} tonalités",
+        "start_times": "Horodatage cohérent",
     },
     "en": {
         "last_call": "Last call compliant",
@@ -59,6 +73,10 @@ _PASSED: dict[Language, dict[str, str]] = {
         "behaviour": "Communication compliant",
         "required_phrases": "Required phrases said",
         "forbidden_phrases": "No forbidden phrase",
+        "same_audio": "Distinct recordings",
+        "recording_length": "Lengths as their dates say",
+        "early_hang_up": "No hang-up before {min_rings} rings",
+        "start_times": "Times are consistent",
     },
 }
 
@@ -83,6 +101,11 @@ _REASONS: dict[Language, dict[str, str]] = {
         "date_unknown": "date d'un appel inconnue",
         "recordings_unassigned": "trop d'enregistrements sans numéro de client",
         "coverage_incomplete": "enregistrements du début de la période non recensés",
+        "audio_used_twice": "Même enregistrement pour deux appels",
+        "length_differs": "Durée d'un enregistrement différente de ses dates",
+        "hung_up_early": "Appel raccroché avant {min_rings} tonalités",
+        "impossible_times": "Horodatage d'un appel impossible",
+        "evidence_unknown": "faits non établis",
     },
     "en": {
         "reached_someone": "Last call not compliant (client reached: {outcome})",
@@ -104,6 +127,11 @@ _REASONS: dict[Language, dict[str, str]] = {
         "date_unknown": "date of a call unknown",
         "recordings_unassigned": "too many recordings without a client number",
         "coverage_incomplete": "recordings of the window's beginning not listed",
+        "audio_used_twice": "One recording for two calls",
+        "length_differs": "A recording is not as long as its dates say",
+        "hung_up_early": "Call hung up before {min_rings} rings",
+        "impossible_times": "Times of a call are impossible",
+        "evidence_unknown": "facts not established",
     },
 }
 
@@ -124,6 +152,12 @@ _PHRASES: dict[Language, dict[str, str]] = {
         "call_open": "appel {call} du {moment} : traitement en cours",
         "call_open_undated": "appel {call}, date inconnue : traitement en cours",
         "uncovered": "enregistrements à recenser jusqu'au {moment}",
+        "same_audio": "même son que {call} à {share} %",
+        "length": "enregistrement de {heard} s, appel de {told} s d'après ses dates",
+        "hung_up": "raccroché {after} s après la tonalité n° {count}, sans réponse ni tonalité d'occupation",
+        "ends_first": "fin {ended} avant le début {started}",
+        "from_future": "début {started}, mais enregistrement déjà reçu {arrived}",
+        "overlaps": "début {started} avant la fin {ended} de {call}",
     },
     "en": {
         "undetermined": "{subject} to be reviewed: {reason}",
@@ -141,6 +175,12 @@ _PHRASES: dict[Language, dict[str, str]] = {
         "call_open": "call {call} of {moment}: not finished",
         "call_open_undated": "call {call}, date unknown: not finished",
         "uncovered": "recordings to be listed up to {moment}",
+        "same_audio": "the same sound as {call}, {share} %",
+        "length": "recording of {heard} s, call of {told} s by its dates",
+        "hung_up": "hung up {after} s after ring {count}, without an answer or a busy tone",
+        "ends_first": "end {ended} before the start {started}",
+        "from_future": "start {started}, but the recording had arrived {arrived}",
+        "overlaps": "start {started} before the end {ended} of {call}",
     },
 }
 
@@ -171,7 +211,7 @@ class Words:
         """The comment of a rule that is undetermined."""
         return self.say("undetermined", subject=_SUBJECTS[self._language][rule], reason=self.reason(reason))
 
-    def say(self, phrase: str, **values: str | int) -> str:
+    def say(self, phrase: str, **values: str | float) -> str:
         """One of the fixed phrases."""
         return _PHRASES[self._language][phrase].format(**values)
 
@@ -181,8 +221,12 @@ class Words:
 
     def moment(self, utc_ms: int) -> str:
         """A time of the operator's zone, to the second."""
-        local = times.local(utc_ms, self._rules.zone).replace(tzinfo=None)
-        return local.isoformat(sep=" ", timespec="seconds")
+        return _moment(utc_ms, self._rules.zone)
+
+
+@lru_cache(maxsize=1024)  # several findings of an order cite the same calls
+def _moment(utc_ms: int, zone: ZoneInfo) -> str:
+    return times.local(utc_ms, zone).replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")
 
 
 def hours(span: timedelta) -> str:

@@ -98,14 +98,27 @@ class Manifests(Worker):
         for count, one in enumerate(manifest.orders, start=1):
             order = one.order
             case = ManifestCase(order_number=order.number, case_id=order.case_id, row=one.row, revision=revision)
-            step.send(ORDERS_ROWS, order.number, _row(name, case, "present", order, step.now_ms))
+            step.send(ORDERS_ROWS, order.number, self._row(name, case, "present", order, step.now_ms))
             step.put(_cases(name) + order.case_id, case)
             if count % _ROWS == 0:
                 step.checkpoint()
         for key, case in gone:
             withdrawn = replace(case, revision=revision)
-            step.send(ORDERS_ROWS, case.order_number, _row(name, withdrawn, "withdrawn", None, step.now_ms))
+            step.send(ORDERS_ROWS, case.order_number, self._row(name, withdrawn, "withdrawn", None, step.now_ms))
             step.delete(key)
+
+    def _row(self, manifest: str, case: ManifestCase, status: str, order: Order | None, now_ms: int) -> OrderRow:
+        return OrderRow(
+            order_number=case.order_number,
+            case_id=case.case_id,
+            manifest=manifest,
+            row=case.row,
+            revision=case.revision,
+            status=status,
+            order=order,
+            layouts_hash=self._layouts.hash,
+            event_time_ms=now_ms,
+        )
 
     def refused(self, step: Step, problem: BadRecord) -> None:
         """A manifest that cannot be read is answered as failed, and remembered so that it is said once.
@@ -133,19 +146,6 @@ class Manifests(Worker):
         )
         step.put(_name(seen), failed)
         step.send(MANIFESTS_READ, _name(seen), failed)
-
-
-def _row(manifest: str, case: ManifestCase, status: str, order: Order | None, now_ms: int) -> OrderRow:
-    return OrderRow(
-        order_number=case.order_number,
-        case_id=case.case_id,
-        manifest=manifest,
-        row=case.row,
-        revision=case.revision,
-        status=status,
-        order=order,
-        event_time_ms=now_ms,
-    )
 
 
 def _name(seen: ObjectSeen) -> str:

@@ -129,7 +129,9 @@ class Register(Worker):
             raise BadRecord("broken_sidecar", f"{seen.key}: {error}; what was known of the call stays") from error
         old = entry.latest
         revision = max(old.revision + 1, seen.event_time_ms)
-        recording = ObjectInfo(old.bucket, old.key, old.etag, old.size, seen.event_time_ms, entry.metadata)
+        recording = ObjectInfo(
+            old.bucket, old.key, old.etag, old.size, old.arrived_at_ms or info.modified_ms, entry.metadata
+        )
         latest = self._describe(step, old.call_id, recording, sidecar, old.run, revision, requested=old.requested)
         fresh = replace(entry, latest=latest, sidecar=sidecar, sidecar_etag=info.etag)
         self._publish(step, entry, fresh, request=False)
@@ -218,6 +220,7 @@ class Register(Worker):
             started_at_ms=known.started_at_ms,
             ended_at_ms=known.ended_at_ms,
             warnings=merged.warnings,
+            arrived_at_ms=info.modified_ms,
             event_time_ms=step.now_ms,
         )
 

@@ -134,9 +134,8 @@ class RemoteModel(ABC):
                     f"see {PREFIX}ENDPOINT"
                 ) from spoilt
             except Unreachable as unreachable:
-                if unreachable.lasting:
-                    raise Misconfigured(f"{unreachable}; see {PREFIX}ENDPOINT and {PREFIX}REGION") from unreachable
-                raise
+                words = f"{unreachable}; see {PREFIX}ENDPOINT and {PREFIX}REGION"
+                raise Misconfigured(words) if unreachable.lasting else Away(words) from unreachable
             else:
                 return
 

@@ -234,7 +234,10 @@ class _Connection(urllib3.connection.HTTPConnection):
         assert isinstance(self.timeout, float)  # noqa: S101 - each request has a total
         deadline = time.monotonic() + self.timeout
         self.response_class = partial(_Response, deadline=deadline)  # type: ignore[assignment]  # it is only called
-        return super().getresponse()
+        try:
+            return super().getresponse()
+        finally:
+            del self.response_class  # when it connects again, a proxy's answer has no deadline of this one
 
 
 class _SecureConnection(_Connection, urllib3.connection.HTTPSConnection):

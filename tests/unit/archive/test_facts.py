@@ -9,10 +9,11 @@ from typer.testing import CliRunner
 
 from ringtrue.cli.app import command_line
 from ringtrue.database import open_database, reading, upgrade
-from ringtrue.messages import Answer, CallClassified, CallRegistered
+from ringtrue.messages import Answer, CallClassified, CallRegistered, Tone
 from ringtrue.results.facts import find_facts
 from services.compliance.facts import facts_of
-from services.compliance.facts_file import KnownCalls, read_facts
+from services.compliance.facts_file import read_facts
+from services.compliance.known_calls import KnownCalls
 from services.compliance.verdict import Knowledge, evaluate
 from tests.unit.archive import made
 from tests.unit.archive.made import at, classified, failed, heard, registered, store, transcribed
@@ -57,6 +58,7 @@ LAST = "15:30"
         [*GOOD[:2], a_call("d", LAST, behaviour=0)],
         [*GOOD, no_result("d", LAST, status="failed")],
         [*GOOD, (GOOD[0][0], failed("recordings/a"))],
+        [*GOOD[:2], a_call("d", LAST, heard=heard(1, duration_ms=4_000))],
         [*GOOD, no_result("d", LAST, external_id="X1"), no_result("e", LAST, external_id="X1")],
         [
             (
@@ -84,12 +86,20 @@ def test_judging_by_exported_facts_is_judging_by_the_services(
     assert [(one.rule, one.result, one.reason) for one in again.findings] == [
         (one.rule, one.result, one.reason) for one in original.findings
     ]
+    assert again.models_hash == original.models_hash
+    assert again.warnings == original.warnings
 
 
 def test_a_line_says_all_that_is_known(engine: sa.Engine) -> None:
-    call = registered(external_id="X1", ended_at_ms=at("2026-11-18 09:00:31"), started_at_ms=at("2026-11-18 09:00"))
+    call = registered(
+        external_id="X1",
+        started_at_ms=at("2026-11-18 09:00"),
+        ended_at_ms=at("2026-11-18 09:00:31"),
+        arrived_at_ms=at("2026-11-18 09:01"),
+    )
     sav = Answer(outcome=6, score=0.9, cited=())
-    store(engine, call, transcribed(text="allô oui"), classified(outcome=2, sav=sav))
+    sound = heard(tones=(Tone(kind="busy", start_ms=21_000, end_ms=23_000),), fingerprint=b"\x01\x02")
+    store(engine, call, transcribed(text="allô oui"), classified(outcome=2, sav=sav, heard=sound))
     with reading(engine) as connection:
         (line,) = find_facts(connection, ZONE)
     assert line == {
@@ -107,7 +117,30 @@ def test_a_line_says_all_that_is_known(engine: sa.Engine) -> None:
         "ring_confidence": 0.97,
         "voicemail_tone": False,
         "transcript": "allô oui",
+        "arrived_at": "2026-11-18T09:01:00+01:00",
+        "duration_ms": 30_500,
+        "rings": [[1000, 2500]],
+        "busy_tone": True,
+        "fingerprint": "AQI=",
+        "models": "embedded 1; asr m1",
     }
+
+
+@pytest.mark.parametrize(("status", "said"), [("complete", "tant\npis"), ("partial", "tant\npis"), ("failed", None)])
+def test_what_is_known_of_a_transcript_is_told_unless_the_call_failed(
+    engine: sa.Engine, status: str, said: str | None
+) -> None:
+    store(engine, registered(), transcribed(text="tant\npis", status=status), classified(status=status))
+    with reading(engine) as connection:
+        (line,) = find_facts(connection, ZONE)
+    assert line["transcript"] == said
+
+
+def test_the_transcript_of_another_run_than_was_classified_is_not_told(engine: sa.Engine) -> None:
+    store(engine, registered(), transcribed(run=2), classified())
+    with reading(engine) as connection:
+        (line,) = find_facts(connection, ZONE)
+    assert line["transcript"] is None
 
 
 def test_the_command_exports_every_call_by_client_unless_told_otherwise(

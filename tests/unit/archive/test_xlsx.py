@@ -22,7 +22,7 @@ from services.archive.files import write_reports
 from services.archive.layouts import Column, Report
 from services.archive.reports import Row, find_batches, read_rows
 from services.archive.xlsx_file import XlsxFile
-from services.archive.xlsx_rows import write_row
+from services.archive.xlsx_rows import link, write_row
 from services.archive.xlsx_sheet import Sheets, make_styles
 from tests.unit.archive import made
 from tests.unit.archive.made import attempt, finding, store
@@ -41,7 +41,8 @@ def judged(engine: sa.Engine) -> sa.Engine:
     store(engine, made.manifest(), made.row(), made.row(two, 3), made.row(three, 4))
     store(engine, made.registered(), made.transcribed(), made.classified(), made.registered("recordings/b"))
     store(engine, made.verdict(said="non_compliant", attempts=tried, findings=(rung, none), comment="Moins de 5"))
-    store(engine, made.verdict(two, findings=(finding("branch", "passed", "recordings/a"),), attempts=tried[:1]))
+    passed, odd = finding("branch", "passed", "recordings/a"), finding("same_audio", "failed", "recordings/b")
+    store(engine, made.verdict(two, findings=(passed,), warnings=(odd,), attempts=tried[:1]))
     store(engine, made.current(three, 4))
     return engine
 
@@ -108,7 +109,8 @@ def test_the_numbers_are_those_of_the_database(judged: sa.Engine, tmp_path: Path
     (total,) = [row for row in read["Synthèse"] if row[0] == "Total"]
     named = ("compliant", "non_compliant", "to_review", "pending")
     assert total[2:] == [sum(counts.values()), *(counts.get(verdict, 0) for verdict in named)]
-    evidence = [item for verdict in stored for one in verdict.findings for item in one["evidence"]]
+    findings = [one for verdict in stored for one in (*verdict.findings, *(verdict.warnings or ()))]
+    evidence = [item for one in findings for item in one["evidence"]]
     assert len([row for row in read["Preuves"][1:] if row[3]]) == len(evidence)
 
 
@@ -119,6 +121,7 @@ def test_the_evidence_names_rule_result_call_seconds_and_fact(judged: sa.Engine,
         ["C-1", "rings", "Non conforme", "recordings/b", 1, 20.25, "5 tonalité(s)"],
         ["C-1", "attempts", "Non conforme", "", "", "", "attempts failed"],
         ["C-2", "branch", "Conforme", "recordings/a", 1, 20.25, "5 tonalité(s)"],
+        ["C-2", "same_audio", "Alerte", "recordings/b", 1, 20.25, "5 tonalité(s)"],
     ]
 
 
@@ -213,8 +216,11 @@ def test_a_row_written_at_once_is_what_the_library_writes_cell_by_cell(tmp_path:
             for row, cells in enumerate(rows, 1):
                 placed = [(column, cell, style if column % 2 else None) for column, cell in enumerate(cells)]
                 if at_once:
-                    write_row(sheet, row, placed)
-                for column, cell, of_cell in () if at_once else placed:
+                    link(sheet, row, 0, "internal:'Sheet1'!A2", str(cells[0]))
+                    write_row(sheet, row, [(0, str(cells[0]), style), *placed[1:]])
+                    continue
+                sheet.write_url(row, 0, "internal:'Sheet1'!A2", style, str(cells[0]))
+                for column, cell, of_cell in placed[1:]:
                     (sheet.write_string if isinstance(cell, str) else sheet.write_number)(row, column, cell, of_cell)
             sheet.write_string(len(rows) + 1, 9, "last, cell by cell again")
         return markup(path)

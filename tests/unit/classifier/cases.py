@@ -45,7 +45,6 @@ POSTPONED: list[Case] = [
     ("خويا غدا ان شاء الله أنا فالخدمة", 2, 2),
     ("عاود اتصل بيا نهار الخميس عافاك", 2, 2),
     ("واخا خليها حتى لغدا مع العشرة", 2, 2),
-    ("راني مسافر حتى السيمانة الجاية", 2, 2),
     ("ممكن نأجلو الموعد حتى لنهار الاثنين", 2, 2),
     ("je suis occupé دابا عيط ليا غدا", 2, 2),
 ]
@@ -131,6 +130,7 @@ NO_EQUIPMENT: list[Case] = [
 ]
 
 ABSENT: list[Case] = [
+    ("راني مسافر حتى السيمانة الجاية", 2, 6),
     ("je ne suis pas à la maison venez demain", 2, 6),
     ("je ne suis pas chez moi aujourd'hui", 4, 6),
     ("il n'y a personne à la maison monsieur", 4, 6),

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from ringtrue.errors import Misconfigured
+from services.classifier.arabizi import Transliterator, is_arabizi
 from services.classifier.lexicon import DEFAULT_LEXICON, load_lexicon
 from services.classifier.phrases import Phrase, PhraseBook, PhraseError
 from services.classifier.spelling import Speller, fold
@@ -96,7 +97,7 @@ def test_the_version_changes_with_the_lexicon(tmp_path: Path) -> None:
     changed = tmp_path / "lexicon.yaml"
     changed.write_text(DEFAULT_LEXICON.read_text("utf-8") + "\n# changed\n", "utf-8")
     version = load_lexicon()[1]
-    assert version.startswith("1-")
+    assert version.startswith("2-")
     assert load_lexicon(changed)[1] != version
 
 
@@ -109,7 +110,7 @@ def test_the_version_changes_with_the_lexicon(tmp_path: Path) -> None:
         ("  jai: j'ai", "  j'ai: j'ai", "is not one word"),
         ("      pas question", "      pas [question", "brackets do not match"),
         ("  other:", "  nothing_such:", "signs.nothing_such"),
-        ('version: "1"', 'version: "1', "is not YAML"),
+        ('version: "2"', 'version: "2', "is not YAML"),
     ],
 )
 def test_a_wrong_lexicon_says_what_is_wrong(tmp_path: Path, before: str, after: str, said: str) -> None:
@@ -126,3 +127,23 @@ def test_a_wrong_lexicon_says_what_is_wrong(tmp_path: Path, before: str, after: 
 def test_a_missing_lexicon_is_named(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match=r"none\.yaml: No such file"):
         load_lexicon(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("latin", "arabic"),
+    [
+        ("b9it", "بقيت"),
+        ("ghedda", "غدا"),
+        ("kaynch", "كاينش"),
+        ("lghitha", "لغيتها"),
+        ("wselni", "وصلني"),
+        ("f7al", "فحال"),
+    ],
+)
+def test_darija_in_latin_letters_is_read_by_its_consonants(latin: str, arabic: str) -> None:
+    assert Transliterator(["والو", arabic]).meant(latin) == arabic
+
+
+def test_only_who_writes_digits_for_letters_writes_darija_in_latin_letters() -> None:
+    assert is_arabizi(["ma", "b9itch", "baghi"])
+    assert not is_arabizi(["rendez-vous", "à", "14h", "le", "3", "mai", "avec", "adsl2"])

@@ -61,6 +61,12 @@ def a_call(
     external_id: str | None = None,
     retracted: bool = False,
     transcript: str | None = None,
+    ended: str | None = None,
+    arrived: str | None = None,
+    duration_ms: int = 30_000,
+    busy: bool | None = None,
+    fingerprint: bytes | None = None,
+    models: str | None = None,
 ) -> CallFacts:
     """A silent call with five rings, unless told otherwise; its id is its start."""
     cited = (CITED,) if outcome == 3 else ()
@@ -77,7 +83,7 @@ def a_call(
         external_id=external_id,
         started_at_ms=None if started is None else at(started),
         branch=branch,
-        duration_ms=30_000,
+        duration_ms=duration_ms,
         acquisition=None if outcome is None else Answer(outcome=outcome, score=0.9, cited=cited),
         sav=None if other is None else Answer(outcome=other, score=0.9, cited=cited),
         behaviour=behaviour,
@@ -88,6 +94,11 @@ def a_call(
             Span(start_ms=5000 * ring, end_ms=5000 * ring + 1500, text=f"ring {ring + 1}") for ring in range(rings or 0)
         ),
         transcript=transcript,
+        ended_at_ms=None if ended is None else at(ended),
+        arrived_at_ms=None if arrived is None else at(arrived),
+        busy_tone=busy,
+        fingerprint=fingerprint,
+        models=models,
         event_time_ms=0,
     )
 

@@ -118,7 +118,7 @@ def _completed(order: Order, call: CallFacts, p: Parameters) -> Iterator[CallFac
     tones = (True, False) if call.voicemail_tone is None else (call.voicemail_tone,)
     branches = (own_branch(order), _ANOTHER_BRANCH) if call.branch is None else (call.branch,)
     behaviours = (call.behaviour,) if whole and call.behaviour in (0, 1) else (0, 1)
-    texts = (call.transcript,) if whole and call.transcript is not None else _texts(p)
+    texts = tuple(_possible_texts(call, p))
     starts = _possible_starts(order) if call.started_at_ms is None else (call.started_at_ms,)
     for outcome, count, tone, branch, behaviour, text, start in itertools.product(
         outcomes, counts, tones, branches, behaviours, texts, starts
@@ -137,11 +137,17 @@ def _completed(order: Order, call: CallFacts, p: Parameters) -> Iterator[CallFac
         )
 
 
-def _texts(p: Parameters) -> tuple[str, ...]:
-    if not p.required_phrases and not p.forbidden_phrases:
-        return ("",)
-    required, forbidden = " ".join(p.required_phrases), " ".join(p.forbidden_phrases)
-    return ("", required, forbidden, f"{required} {forbidden}")
+def _possible_texts(call: CallFacts, p: Parameters) -> Iterator[str]:
+    """What may have been said: of a partial call anything before, between and after the lines that are known."""
+    if call.status == "complete" and call.transcript is not None:
+        yield call.transcript
+    elif not p.required_phrases and not p.forbidden_phrases:
+        yield ""
+    else:
+        known = (call.transcript or "").splitlines() if call.status == "partial" else []
+        required, forbidden = " ".join(p.required_phrases), " ".join(p.forbidden_phrases)
+        for said in ("", "hm", required, forbidden, f"{required} hm {forbidden}"):
+            yield f" {said} ".join(["", *known, ""])
 
 
 def _possible_starts(order: Order) -> tuple[int, ...]:

@@ -7,7 +7,8 @@ import pytest
 
 from ringtrue.errors import WrongUse
 from ringtrue.messages import CallFacts
-from services.compliance.facts_file import KnownCalls, Remark, read_facts
+from services.compliance.facts_file import Remark, read_facts
+from services.compliance.known_calls import KnownCalls
 from tests.unit.compliance.cases import ZONE, at
 
 CLIENT = "212612345678"
@@ -95,6 +96,22 @@ def test_what_only_sav_orders_know_says_nothing_of_an_acquisition_order(tmp_path
 
 
 @pytest.mark.parametrize(
+    ("changes", "transcript"),
+    [
+        ({}, "allô"),
+        ({"status": "partial"}, "allô"),
+        ({"status": None}, "allô"),
+        ({"status": None, "outcome": None}, None),
+        ({"status": "failed"}, None),
+    ],
+)
+def test_a_transcript_counts_when_the_call_is_known_to_be_transcribed(
+    tmp_path: Path, changes: dict[str, object], transcript: str | None
+) -> None:
+    assert one(tmp_path, **changes).transcript == transcript
+
+
+@pytest.mark.parametrize(
     ("changes", "said"),
     [
         ({"outcome": 8}, "outcome=8: 0 to 7 and 9 are allowed"),
@@ -104,6 +121,9 @@ def test_what_only_sav_orders_know_says_nothing_of_an_acquisition_order(tmp_path
         ({"behaviour": 3}, "behaviour=3: Input should be less than or equal to 2"),
         ({"ring_count": -1}, "ring_count=-1: Input should be greater than or equal to 0"),
         ({"ring_confidence": 90}, "ring_confidence=90: Input should be less than or equal to 1"),
+        ({"fingerprint": "AQAAAAAA"}, 'fingerprint="AQAAAAAA": a fingerprint holds 0 bytes'),
+        ({"fingerprint": "no!"}, 'fingerprint="no!": '),
+        ({"rings": [[0, "x"]]}, 'rings.0.1="x": Input should be a valid integer'),
         ({"voicemail_tone": "no"}, 'voicemail_tone="no": Input should be a valid boolean'),
         ({"ring_cuont": 5}, "ring_cuont: there is no such field; there are call_id, "),
         ({"started_at": "soon"}, 'started_at="soon": a time in ISO 8601 is expected'),

@@ -109,17 +109,32 @@ def test_only_the_last_call_is_asked() -> None:
     ("status", "transcript", "reason"),
     [
         ("complete", None, "transcript_partial"),
-        ("partial", "tant pis", "transcript_partial"),
-        ("failed", None, "call_failed"),
+        ("partial", None, "transcript_partial"),
+        ("partial", "service technique", "transcript_partial"),
+        ("partial", "service technique, l\ninstallation, tant\npis", "transcript_partial"),
+        ("failed", "tant pis", "call_failed"),
     ],
 )
-def test_a_transcript_that_is_missing_or_partial_is_never_held_against_anyone(
+def test_what_was_not_heard_of_a_call_is_never_held_against_anyone(
     status: str, transcript: str | None, reason: str
 ) -> None:
     evaluation = judged(ORDER, a_call("09:00", 1, status=status, transcript=transcript), rules=ASKING)
     for rule in ("required_phrases", "forbidden_phrases"):
         assert results(evaluation)[rule] == f"undetermined {reason}"
     assert evaluation.verdict == "to_review"
+
+
+def test_what_was_heard_of_a_partial_call_was_said() -> None:
+    call = a_call("09:00", 1, status="partial", transcript=f"{SAID}\net tant pis")
+    evaluation = judged(ORDER, call, rules=ASKING)
+    assert results(evaluation)["required_phrases"] == "passed"
+    assert results(evaluation)["forbidden_phrases"] == "failed phrase_forbidden"
+    assert [fact.fact for fact in finding(evaluation, "forbidden_phrases").evidence] == ["prononcé : « tant pis »"]
+
+
+def test_a_phrase_stands_over_the_lines_of_a_whole_transcript_only() -> None:
+    whole = a_call("09:00", 1, transcript=f"{SAID}\ntant\npis")
+    assert results(judged(ORDER, whole, rules=ASKING))["forbidden_phrases"] == "failed phrase_forbidden"
 
 
 def test_an_unknown_outcome_does_not_make_words_unknown() -> None:

@@ -35,7 +35,7 @@ def part(
 
 
 def joined(*parts: SegmentTranscribed) -> str:
-    return text_of(words_of(parts))
+    return text_of(words_of(parts), parts)
 
 
 def test_parts_that_do_not_overlap_follow_each_other_whatever_their_order() -> None:
@@ -79,6 +79,21 @@ def test_each_turn_of_a_stereo_call_stands_on_a_line_of_its_own() -> None:
     client = part(0, (0, 4000), [("allô", 100, 300), ("oui", 1500, 1600)], channel=0)
     agent = part(1, (0, 4000), [("bonjour", 500, 800), ("madame", 900, 1200), ("merci", 2000, 2300)], channel=1)
     assert joined(agent, client) == "allô\nbonjour madame\noui\nmerci"
+
+
+def test_what_stands_before_and_after_a_missing_part_stands_on_lines_of_its_own() -> None:
+    before = part(0, (0, 1000), [("tant", 600, 900)])
+    missing = replace(part(1, (0, 0), [], ok=False), channel=0)
+    after = part(2, (2000, 3000), [("pis", 2100, 2300)])
+    touching = part(3, (3000, 4000), [("alors", 3010, 3200)])
+    assert joined(before, missing, after, touching) == "tant\npis alors"
+    assert joined(before, after, touching) == "tant pis alors"
+
+
+def test_a_missing_part_of_one_channel_parts_the_words_of_that_channel() -> None:
+    client = [part(0, (0, 1000), [("tant", 600, 900)]), part(2, (2000, 3000), [("pis", 2100, 2300)])]
+    agent = part(3, (0, 3000), [("non", 2400, 2500), ("non", 2600, 2700)], channel=1)
+    assert joined(*client, part(1, (0, 0), [], ok=False), agent) == "tant\npis\nnon non"
 
 
 def test_channels_do_not_overlap_each_other() -> None:

@@ -79,6 +79,7 @@ def test_each_row_that_counts_is_sent_with_its_line_and_the_manifest_is_summed_u
     assert [(one.order_number, one.manifest, one.row) for one in rows] == [("CMD-1", NAME, 2), ("CMD-2", NAME, 4)]
     assert rows[0].order is not None
     assert (rows[0].order.client_number, rows[0].order.city) == ("212600000001", "Rabat")
+    assert {one.layouts_hash for one in rows} == {LAYOUTS.hash}
     read = only(desk.read())
     assert (read.manifest, read.status, read.kind, read.category, read.day) == (
         NAME,

@@ -14,6 +14,7 @@ from ringtrue.messages import (
     Heard,
     HourCount,
     Ring,
+    Tone,
 )
 from ringtrue.streaming.topics import CALLS_CLASSIFIED, CALLS_FACTS, CALLS_REGISTERED
 from services.compliance.facts import Facts
@@ -32,7 +33,7 @@ HEARD = Heard(
     ring_confidence=0.98,
     voicemail_tone=True,
     speech_ms=6_000,
-    tones=(),
+    tones=(Tone(kind="busy", start_ms=21_000, end_ms=23_000),),
     warnings=(),
 )
 UNKNOWN = Failure(stage="ingest-register", reason="unknown_call", message="not registered")
@@ -54,6 +55,8 @@ def registered(run: int = 10, revision: int | None = None, client: str | None = 
         external_id="7",
         branch="ADSL_SAV",
         started_at_ms=1_000,
+        ended_at_ms=31_000,
+        arrived_at_ms=40_000,
         warnings=(),
         event_time_ms=0,
     )
@@ -97,7 +100,8 @@ def after(bench: Bench, *messages: CallRegistered | CallClassified) -> list[Call
 
 
 def test_a_call_is_told_when_it_is_registered_and_again_with_its_result(bench: Bench) -> None:
-    first, second = after(bench, registered(), classified())
+    sounding = replace(classified(), heard=replace(HEARD, fingerprint=b"sound"))
+    first, second = after(bench, registered(), sounding)
     assert (first.call_id, first.client_number, first.status, first.final) == (CALL, CLIENT, "registered", False)
     assert (first.external_id, first.branch, first.started_at_ms) == ("7", "ADSL_SAV", 1_000)
     assert (second.status, second.final, second.behaviour, second.duration_ms) == ("complete", True, 1, 30_000)
@@ -106,6 +110,9 @@ def test_a_call_is_told_when_it_is_registered_and_again_with_its_result(bench: B
     assert (second.acquisition.outcome, second.sav.outcome) == (3, 6)
     assert (second.ring_count, second.ring_confidence, second.voicemail_tone) == (1, 0.98, True)
     assert [(span.start_ms, span.end_ms) for span in second.rings] == [(500, 2_000)]
+    assert (second.ended_at_ms, second.arrived_at_ms) == (31_000, 40_000)
+    assert (second.busy_tone, second.fingerprint, second.models) == (True, b"sound", "embedded 1; asr abc")
+    assert (first.busy_tone, first.fingerprint, first.models) == (None, None, None)
     assert [record.key for record in bench.log.browse(CALLS_FACTS.name)] == [CLIENT.encode()] * 2
 
 

@@ -45,6 +45,15 @@ def test_an_order_is_pending_until_the_recordings_are_covered_past_its_suspensio
     assert judged.evaluation > first[0].evaluation
 
 
+def test_a_verdict_says_what_it_was_made_of_and_what_is_odd(bench: Bench) -> None:
+    odd = replace(CALLS[0], ended_at_ms=0)
+    judged = only(after(bench, covered(), *CALLS[1:], odd, replace(current(), layouts_hash="l1")))
+    assert judged.layouts_hash == "l1"
+    assert None not in (judged.models_hash, judged.inputs_hash)
+    assert [one.rule for one in judged.warnings or ()] == ["start_times"]
+    assert judged.verdict == "compliant"
+
+
 def test_an_order_is_pending_until_each_of_its_calls_has_its_result(bench: Bench) -> None:
     found = after(bench, covered(), *CALLS[:2], opened(CALLS[2]), current())
     assert verdicts(found) == ["pending"]

@@ -31,6 +31,7 @@ def present(revision: int, order: Order = ORDER, *, manifest: str = MONDAY, row:
         revision=revision,
         status="present",
         order=order,
+        layouts_hash="l1",
         event_time_ms=0,
     )
 
@@ -55,6 +56,7 @@ def test_a_row_makes_a_case_current_for_its_client(bench: Bench) -> None:
     assert (current.client_number, current.case_id, current.status) == (CLIENT, CASE, "current")
     assert (current.revision, current.evaluation) == (10, 0)
     assert (current.order, current.manifest, current.row) == (ORDER, MONDAY, 2)
+    assert current.layouts_hash == "l1"
     assert [record.key for record in bench.log.browse(ORDERS_CURRENT.name)] == [CLIENT.encode()]
 
 

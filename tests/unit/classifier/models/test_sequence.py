@@ -6,7 +6,7 @@ import torch
 from ringtrue.errors import Misconfigured
 from ringtrue.outcomes import BAD, BEHAVIOUR_NOT_CLASSIFIED, GOOD
 from services.classifier.engine import Transcript
-from services.classifier.models.checkpoint import _longest
+from services.classifier.models.checkpoint import _longest, kinds_of
 from services.classifier.models.sequence import SequenceEngine
 from tests.unit.classifier.models.tiny import sequence
 
@@ -86,6 +86,12 @@ class _Words:
 def test_labels_that_mean_no_outcomes_are_named_with_what_is_expected(tmp_path: Path, labels: dict[int, str]) -> None:
     with pytest.raises(Misconfigured, match=f"id2label names {labels[0]}.*0, 1, 2, 3, 4, 5, 6, 7.*unreachable"):
         engine(tmp_path, labels)
+
+
+def test_a_folder_says_what_its_model_was_made_for(tmp_path: Path) -> None:
+    assert kinds_of(str(sequence(tmp_path, CODES))) == ("BertForSequenceClassification",)
+    with pytest.raises(Misconfigured, match="RINGTRUE_CLASSIFIER__MODEL=''"):
+        kinds_of("")
 
 
 def test_its_version_changes_with_its_weights(tmp_path: Path) -> None:

@@ -1,6 +1,11 @@
+import select
 import socket
+import threading
+import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -93,6 +98,51 @@ def test_a_name_that_nobody_knows_will_not_heal(monkeypatch: pytest.MonkeyPatch,
     with pytest.raises(Unreachable) as away:
         Wire("http://model.test", 1).post("http://model.test", {}, b"{}")
     assert away.value.lasting == lasting
+
+
+class _Tunnels(BaseHTTPRequestHandler):
+    """A proxy that only connects, and ends tunnels in which nothing happens."""
+
+    targets: ClassVar[list[str]] = []
+
+    def do_CONNECT(self) -> None:
+        self.targets.append(self.path)
+        host, _, port = self.path.partition(":")
+        self.send_response(200)
+        self.end_headers()
+        with socket.create_connection((host, int(port))) as far:
+            near = self.connection
+            while ready := select.select([near, far], [], [], 0.3)[0]:
+                for side in ready:
+                    if not (data := side.recv(65536)):
+                        return
+                    (far if side is near else near).sendall(data)
+
+    def log_message(self, *_: object) -> None:
+        """Requests are no news."""
+
+
+def test_through_a_proxy_the_certificate_is_verified_and_a_tunnel_that_ended_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ca_file, context = loopback_certificate(tmp_path)
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), _Tunnels)
+    proxy.daemon_threads = True
+    threading.Thread(target=proxy.serve_forever, args=(0.02,), daemon=True).start()
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{proxy.server_address[1]}")
+    try:
+        with serving(Stub(), context) as stub:
+            wire = Wire(stub.url, 1, ca_file)
+            for pause_s in (1.1, 0):
+                assert wire.post(f"{stub.url}/v1/chat/completions", {}, b"{}").status == 200
+                time.sleep(pause_s)  # until the tunnel has ended, and the first answer's time has passed
+            assert _Tunnels.targets == [stub.url.removeprefix("https://")] * 2
+            with pytest.raises(Unreachable, match="certificate"):
+                Wire(stub.url, 2).post(f"{stub.url}/v1/chat/completions", {}, b"{}")
+            wire.close()
+    finally:
+        proxy.shutdown()
+        proxy.server_close()
 
 
 def test_the_environment_s_proxy_is_used_except_where_it_says_no(stub: Stub, monkeypatch: pytest.MonkeyPatch) -> None:
