@@ -60,6 +60,6 @@ def test_the_embedded_engine_imports_none_of_what_models_need() -> None:
         "import sys; from pathlib import Path; from zoneinfo import ZoneInfo;"
         "from ringtrue.settings import ClassifierSettings; from services.classifier.engines import load_engine;"
         "load_engine(ClassifierSettings(), data_dir=Path(), zone=ZoneInfo('UTC'));"
-        "sys.exit(', '.join({'boto3', 'torch', 'transformers', 'urllib3'} & set(sys.modules)))"
+        "sys.exit(', '.join({'boto3', 'torch', 'transformers', 'urllib3'} & set(sys.modules)) or None)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
