@@ -163,8 +163,10 @@ class ClassifierSettings(_Group):
     one's own; else those that ship), `auto` chooses by the call. Calls longer than `max_words` are shortened.
     `concurrency` is how many are asked about side by side. Prices are of a million tokens, and together with
     `budget_per_day` (0 for none) in any one currency. `cache_entries` answers are kept (0 for none).
-    `redact_before_llm` masks numbers of six digits or more and e-mail addresses. While the model is away calls wait;
-    with `give_up_after_s` only for so long, then they go on as not classified until it is back.
+    `redact_before_llm` masks numbers of six digits or more and e-mail addresses. Where the lexicon is sure of an
+    outcome and the model says another, a person looks; with `model_overrules_lexicon` the model is believed, except on
+    whether anyone was reached. While the model is away calls wait; with `give_up_after_s` only for so long, then they
+    go on as not classified until it is back.
 
     The second block is of the models. `region` is Bedrock's and `endpoint` an address of one's own or of an
     OpenAI-compatible API; `api_key` goes to either, and without one Bedrock takes the credentials of AWS's own chain.
@@ -184,6 +186,7 @@ class ClassifierSettings(_Group):
     budget_per_day: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
     cache_entries: Annotated[int, Field(ge=0)] = 100_000
     redact_before_llm: bool = True
+    model_overrules_lexicon: bool = False
     give_up_after_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")] = ""

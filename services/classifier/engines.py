@@ -73,6 +73,7 @@ def _language_model(
         plain=settings.structured == "plain",
         max_words=settings.max_words,
         redact=settings.redact_before_llm,
+        overrules_lexicon=settings.model_overrules_lexicon,
         concurrency=settings.concurrency,
         prices=Prices(settings.price_input, settings.price_output, settings.budget_per_day),
         cache_entries=settings.cache_entries,

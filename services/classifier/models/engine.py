@@ -63,6 +63,7 @@ class Options:
         plain: Asks for two digits instead of a JSON object.
         max_words: Longer calls are shortened to so many words.
         redact: Masks long numbers and e-mail addresses.
+        overrules_lexicon: The model may deny what the lexicon is sure of, except whether anyone was reached.
         concurrency: Requests side by side.
         prices: What tokens cost, and the budget of a day.
         cache_entries: Answers that are kept.
@@ -74,6 +75,7 @@ class Options:
     plain: bool = False
     max_words: int = 600
     redact: bool = True
+    overrules_lexicon: bool = False
     concurrency: int = 8
     prices: Prices = field(default_factory=Prices)
     cache_entries: int = 100_000
@@ -133,7 +135,7 @@ class LanguageModelEngine:
         self._options = options
         self._prompts = Prompts(options.prompts, language=options.language, plain=options.plain)
         self._lexical = EmbeddedEngine()
-        self._guards = Guards(self._lexical)
+        self._guards = Guards(self._lexical, overruled=options.overrules_lexicon)
         self._store = Store(file)
         self._cache = Cache(self._store, options.cache_entries, clock)
         self._budget = Budget(self._store, options.prices, zone, clock)
@@ -324,7 +326,7 @@ class LanguageModelEngine:
         believed = self._guards.judged(one.given, asked.document) if one and one.given else NOT_CLASSIFIED
         return replace(
             believed,
-            model=one.model if one else self._model_name,
+            model=one.model if one else "",
             prompt=asked.prompt.version,
             shortened=asked.document.shortened,
             waits=one is None,

@@ -1,10 +1,11 @@
 """What deterministic code still has to say of a model's answer: where it contradicts the words, or the call speaks to
 its judge, a person looks.
 
-Checks are such that a right answer passes: a long talk is not silence; a call in which nobody was reached has no long
-talk without any announcement; and who was reached is not one thing to the model and surely another to the lexicon.
-Where someone speaks to the judge (`injection`), the model alone is not believed: its outcome stands only if the
-lexicon, which cannot be spoken to, reads the same in the rest of the call; its word on behaviour does not stand at all.
+A long talk is not silence, and a call in which nobody was reached has no long talk without any announcement. What the
+lexicon is sure of, the model may not deny: of two readers who disagree none is believed. (By setting it may, except on
+whether anyone was reached.) Where someone speaks to the judge (`injection`), the model alone is not believed: its
+outcome stands only if the lexicon, which cannot be spoken to, reads the same in the rest of the call; and its word on
+behaviour does not stand at all.
 
 What this does not stop: someone who plays a client or a machine so well that the call truly reads like one; and talk to
 the judge in words that `injection.yaml` does not know, if the model listens and the outcome fits the rest of the call.
@@ -17,7 +18,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from ringtrue.messages import Answer, Shown, Span
-from ringtrue.outcomes import BAD, BEHAVIOUR_NOT_CLASSIFIED, NOBODY_REACHED, Outcome
+from ringtrue.outcomes import BAD, BEHAVIOUR_NOT_CLASSIFIED, GOOD, NOBODY_REACHED, Outcome
 from services.classifier.embedded import EmbeddedEngine
 from services.classifier.engine import NOT_CLASSIFIED, Classification, Transcript
 from services.classifier.lexicon import BEGINNING, COMPANION, FINAL, GREETING, OPENING
@@ -44,13 +45,15 @@ class Guards:
 
     Args:
         lexical: Reads calls by its lexicon.
+        overruled: The model may deny what the lexicon is sure of, except whether anyone was reached.
     """
 
-    def __init__(self, lexical: EmbeddedEngine) -> None:
+    def __init__(self, lexical: EmbeddedEngine, *, overruled: bool = False) -> None:
         self._lexical = lexical
+        self._overruled = overruled
         self._talk = TalkToTheJudge(lexical.lexicon)
         #: Changes whenever what is believed may.
-        self.version = f"{lexical.version} {self._talk.version}"
+        self.version = f"{lexical.version} {self._talk.version} {overruled}"
 
     def judged(self, given: Given, document: Document) -> Classification:
         """What is believed."""
@@ -60,7 +63,8 @@ class Guards:
             return self._rest_of(given, document, spoken_to)
         transcript = Transcript(document.words)
         by_lexicon = self._lexical.classify(transcript)
-        why = _contradiction(given.sav, read(transcript, self._lexical.lexicon), by_lexicon.sav)
+        reading = read(transcript, self._lexical.lexicon)
+        why = _contradiction(given.sav, reading) or self._denial(given.sav, by_lexicon.sav)
         if why:
             DOUBTED.labels(why).inc()
             return NOT_CLASSIFIED
@@ -69,9 +73,20 @@ class Guards:
                 given.acquisition, given.acquisition_words, given.cites, by_lexicon.acquisition, document
             ),
             sav=_answer(given.sav, given.sav_words, given.cites, by_lexicon.sav, document),
-            behaviour=given.behaviour,
+            behaviour=_behaviour(given.behaviour, by_lexicon.behaviour),
             shown=_shown(given, document) if given.cites else None,
         )
+
+    def _denial(self, outcome: Outcome, by_lexicon: Answer) -> str:
+        """Why an outcome denies what the lexicon is sure of; empty where it does not, or may."""
+        other = Outcome(by_lexicon.outcome)
+        nobody = other in NOBODY_REACHED
+        sure = by_lexicon.score >= (_SURE_OF_NOBODY if nobody else _SURE) and bool(by_lexicon.cited)
+        if not sure or other == outcome:
+            return ""
+        if nobody != (outcome in NOBODY_REACHED):
+            return "the lexicon is sure of the opposite"
+        return "" if self._overruled else "the lexicon is sure of another outcome"
 
     def _rest_of(self, given: Given, document: Document, spoken_to: frozenset[int]) -> Classification:
         """What the lexicon reads in the rest of a call that speaks to its judge, where the model says so too.
@@ -89,7 +104,7 @@ class Guards:
         )
 
 
-def _contradiction(outcome: Outcome, reading: Reading, by_lexicon: Answer) -> str:
+def _contradiction(outcome: Outcome, reading: Reading) -> str:
     """Why an outcome cannot be right; empty where it may be."""
     announced = reading.of(FINAL, OPENING, BEGINNING)
     if outcome == Outcome.SILENCE:
@@ -99,10 +114,6 @@ def _contradiction(outcome: Outcome, reading: Reading, by_lexicon: Answer) -> st
     talk = reading.beside(reading.of(GREETING, COMPANION))
     if outcome == Outcome.UNREACHABLE and not announced and talk > _TALK_WORDS:
         return "unreachable with much talk"
-    nobody = Outcome(by_lexicon.outcome) in NOBODY_REACHED
-    sure = by_lexicon.score >= (_SURE_OF_NOBODY if nobody else _SURE) and bool(by_lexicon.cited)
-    if sure and nobody != (outcome in NOBODY_REACHED):
-        return "the lexicon is sure of the opposite"
     return ""
 
 
@@ -112,6 +123,11 @@ def _answer(outcome: Outcome, words: Iterable[Stretch], cites: bool, by_lexicon:
     score = _AGREED if by_lexicon.outcome == outcome else _CITED if cites else _BARE
     spans = sorted((document.span(one.first, one.last) for one in words), key=lambda span: span.start_ms)
     return Answer(outcome=int(outcome), score=score, cited=tuple(spans))
+
+
+def _behaviour(behaviour: int, by_lexicon: int) -> int:
+    """Rude words that only the lexicon finds may be the client's: good behaviour is not certified beside them."""
+    return BEHAVIOUR_NOT_CLASSIFIED if behaviour == GOOD and by_lexicon == BAD else behaviour
 
 
 def _same(outcome: Outcome, by_lexicon: Answer) -> Answer:

@@ -23,7 +23,7 @@ from services.classifier.spelling import Speller
 
 _FILE: Final = Path(__file__).with_name("injection.yaml")
 #: So many words around such talk on its channel are part of it: what is to be answered is said in the same breath.
-_BEFORE, _AFTER = 10, 30
+_BEFORE, _AFTER = 5, 30
 
 
 def _lines(text: object) -> object:

@@ -218,7 +218,9 @@ def test_a_server_that_counts_no_tokens_is_billed_by_estimate(store: Store) -> N
 
 
 def test_a_budget_of_no_use_is_an_error_that_names_the_setting(store: Store) -> None:
-    with pytest.raises(Misconfigured, match=r"RINGTRUE_CLASSIFIER__BUDGET_PER_DAY=5 .*RINGTRUE_CLASSIFIER__PRICE_INPUT"):
+    with pytest.raises(
+        Misconfigured, match=r"RINGTRUE_CLASSIFIER__BUDGET_PER_DAY=5 .*RINGTRUE_CLASSIFIER__PRICE_INPUT"
+    ):
         Budget(store, Prices(per_day=5), ZONE)
     with pytest.raises(Misconfigured, match=r"BUDGET_PER_DAY=0.001 is less than one request may cost: 0.0011"):
         spend(budget(store, 0.001, Clock()))

@@ -88,7 +88,9 @@ def metric(name: str, **labels: str) -> float:
 def test_one_request_gives_both_answers_behaviour_and_facts(engines: Engines) -> None:
     text = "allô bonjour là je suis pas à la maison passez demain matin"
     words = [{"first": 10, "last": 11, "quote": "demain matin"}]
-    model = Scripted(answer(text, 6, "je suis pas à la maison", acquisition=2, acquisition_words=words, reached="client"))
+    model = Scripted(
+        answer(text, 6, "je suis pas à la maison", acquisition=2, acquisition_words=words, reached="client")
+    )
     [made] = engines.make(model).classify_many([call(text)])
     assert (made.acquisition.outcome, made.sav.outcome, made.behaviour) == (2, 6, 1)
     assert [span.text for span in made.sav.cited] == ["je suis pas à la maison"]
@@ -99,7 +101,9 @@ def test_one_request_gives_both_answers_behaviour_and_facts(engines: Engines) ->
     assert len(model.asked) == 1
 
 
-@pytest.mark.parametrize("text", ["", "euh", "a", "euh hum j e", "allô", "allô allô allô", "oui", "le chien", "الو الو"])
+@pytest.mark.parametrize(
+    "text", ["", "euh", "a", "euh hum j e", "allô", "allô allô allô", "oui", "le chien", "الو الو"]
+)
 def test_calls_of_a_few_words_are_answered_by_the_lexicon_and_never_reach_a_model(engines: Engines, text: str) -> None:
     model = Scripted(AssertionError("it was asked"))
     made = engines.make(model).classify_many([call(text)])
@@ -118,7 +122,9 @@ def test_calls_of_a_few_words_are_answered_by_the_lexicon_and_never_reach_a_mode
         answer(AT_HOME, 4, "oui bonjour", sav_words=[{"first": 0, "last": 1, "quote": "je refuse"}]),
     ],
 )
-def test_an_answer_that_cannot_be_used_is_asked_for_once_more_and_then_there_is_none(engines: Engines, bad: str) -> None:
+def test_an_answer_that_cannot_be_used_is_asked_for_once_more_and_then_there_is_none(
+    engines: Engines, bad: str
+) -> None:
     good = answer(AT_HOME, 4, "oui bonjour")
     model = Scripted(bad, good)
     assert plain_outcomes(engines.make(model).classify_many([call(AT_HOME)])) == [(4, 4, 1)]
@@ -410,5 +416,5 @@ def test_settings_that_a_server_refuses_end_the_start_with_their_names(stub: Stu
     settings = ClassifierSettings(engine="openai", model="tiny", endpoint=stub.url)
     engine = load_engine(settings, data_dir=tmp_path, zone=ZONE)
     assert isinstance(engine, LanguageModelEngine)
-    with closing(engine), pytest.raises(Misconfigured, match="no model tiny.*RINGTRUE_CLASSIFIER__MODEL"):
+    with closing(engine), pytest.raises(Misconfigured, match=r"no model tiny.*RINGTRUE_CLASSIFIER__MODEL"):
         engine.start()

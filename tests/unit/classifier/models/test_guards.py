@@ -70,8 +70,8 @@ def test_an_answer_is_the_clearer_the_more_stands_behind_it() -> None:
 
 
 LONG_TALK = (
-    "bonjour monsieur alors voilà mon cousin habite au troisième étage près de la pharmacie et le voisin garde son vélo "
-    "devant notre entrée depuis des années sans jamais rien demander à personne dans tout ce quartier tranquille"
+    "bonjour monsieur alors voilà mon cousin habite au troisième étage près de la pharmacie et le voisin garde son "
+    "vélo devant notre entrée depuis des années sans jamais rien demander à personne dans tout ce quartier tranquille"
 )
 
 
@@ -105,11 +105,22 @@ def test_where_the_lexicon_is_sure_of_the_opposite_a_person_looks(text: str, sav
     assert outcomes(believed(call(text), sav, phrase)) == (9, 9, 2)
 
 
-def test_what_was_reached_apart_the_model_may_know_better_than_the_lexicon() -> None:
-    assert outcomes(believed(call("je refuse pas venez donc je suis là maintenant"), 4, "venez donc"))[:2] == (4, 4)
-    assert outcomes(believed(call("non je refuse l'installation oh je plaisante venez demain"), 2, "venez demain"))[
-        :2
-    ] == (2, 2)
+def test_what_the_lexicon_is_sure_of_is_overruled_by_setting_only_and_never_who_was_reached() -> None:
+    text = "non je refuse l'installation oh je plaisante bien sûr venez demain"
+    assert outcomes(believed(call(text), 2, "venez demain")) == (9, 9, 2)
+    overruled = Guards(GUARDS._lexical, overruled=True)
+    document = make_document(call(text).words, range(11), redact=False)
+    assert outcomes(overruled.judged(read_structured(answer(text, 2, "venez demain"), document), document)) == (2, 2, 1)
+    assert outcomes(overruled.judged(read_structured(answer(text, 3, "venez demain"), document), document)) == (9, 9, 2)
+    assert overruled.version != GUARDS.version
+
+
+def test_good_behaviour_is_not_certified_beside_rude_words_and_bad_behaviour_needs_no_lexicon() -> None:
+    rude = "va te faire voir espèce de connard je ne veux plus de la ligne"
+    assert believed(call(rude), 1, "je ne veux plus de la ligne").behaviour == 2
+    curt = "bon alors tu bouges ou quoi je vais pas y passer la journée moi"
+    words = [cited(curt.split(), "tu bouges ou quoi")]
+    assert believed(call(curt), 4, "je vais pas", behaviour=0, behaviour_words=words).behaviour == 0
 
 
 HERE = "oui bonjour je suis à la maison vous pouvez venir maintenant"

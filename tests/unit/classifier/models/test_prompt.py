@@ -73,8 +73,16 @@ def test_the_version_changes_with_the_file_and_with_the_form(tmp_path: Path) -> 
         ("    sav: 6\n", "    sav: 8\n", "example 1: its answer is none: not the structured form"),
         ("    sav: 6\n", "    sav: 3\n", "example 1: its answer is none: outcomes that exclude each other"),
         ("    sav_words: [je suis pas à la maison]", "", "example 1: its answer is none: an outcome without words"),
-        ("[passez plutôt demain matin]", "[passez demain]", "example 1: 'passez demain' must stand in its turns just once"),
-        ("    reached: client\n", "    reached: nobody\n", "example 1: its answer is none: an outcome that does not fit"),
+        (
+            "[passez plutôt demain matin]",
+            "[passez demain]",
+            "example 1: 'passez demain' must stand in its turns just once",
+        ),
+        (
+            "    reached: client\n",
+            "    reached: nobody\n",
+            "example 1: its answer is none: an outcome that does not fit",
+        ),
         ("    reached: client\n", "    reached: someone\n", "examples.0.reached"),
     ],
 )
