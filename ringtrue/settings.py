@@ -159,6 +159,15 @@ class AsrSettings(_Group):
 class ClassifierSettings(_Group):
     """Which engine names the outcome of a call, and how language models are asked.
 
+    `model` is the one to ask: an id, a name, or a folder. `prompt_language` is a file's name in `prompts` (a folder of
+    one's own; else those that ship), `auto` chooses by the call. Calls longer than `max_words` are shortened.
+    `concurrency` is how many are asked about side by side. Prices are of a million tokens, and together with
+    `budget_per_day` (0 for none) in any one currency. `cache_entries` answers are kept (0 for none).
+    `redact_before_llm` masks numbers of six digits or more and e-mail addresses. Where the lexicon is sure of an
+    outcome and the model says another, a person looks; with `model_overrules_lexicon` the model is believed, except on
+    whether anyone was reached. While the model is away calls wait; with `give_up_after_s` only for so long, then they
+    go on as not classified until it is back.
+
     The second block is of the models. `region` is Bedrock's and `endpoint` an address of one's own or of an
     OpenAI-compatible API; `api_key` goes to either, and without one Bedrock takes the credentials of AWS's own chain.
     `ca_file` holds the certificates to trust instead of the system's. `timeout_s` is of one request, to the last byte
@@ -166,7 +175,19 @@ class ClassifierSettings(_Group):
     (`schema`), does where the server offers it (`auto`), or is only asked for it (`plain`). `device` runs local models.
     """
 
-    engine: Literal["embedded"] = "embedded"
+    engine: Literal["embedded", "bedrock", "openai", "local", "cascade"] = "embedded"
+    model: str = ""
+    prompt_language: Annotated[str, Field(pattern=r"^[a-z]{2,8}$")] = "auto"
+    prompts: Path | None = None
+    max_words: Annotated[int, Field(ge=50, le=20_000)] = 600
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 8
+    price_input: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    price_output: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    budget_per_day: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    cache_entries: Annotated[int, Field(ge=0)] = 100_000
+    redact_before_llm: bool = True
+    model_overrules_lexicon: bool = False
+    give_up_after_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
 
     region: Annotated[str, Field(pattern=r"^[a-z0-9-]*$")] = ""
     endpoint: str = ""

@@ -90,7 +90,7 @@ def _run(chosen: argparse.Namespace) -> int:
     final = [part.name for part in parts if part.is_final]
     if chosen.errors and final and not chosen.spent:
         raise Misconfigured(f"--errors lists no texts of {', '.join(final)}: who looks at them tunes to them")
-    engine = open_engine(load_settings().classifier, chosen.engine)
+    engine = open_engine(load_settings(), chosen.engine)
     if chosen.throughput:
         texts = {part.name: [Transcript.of_text(case.text) for case in part.cases] for part in parts}
         show(throughput(engine, texts, chosen.seconds))
@@ -108,7 +108,7 @@ def _run(chosen: argparse.Namespace) -> int:
 
 def _run_injections(files: Sequence[Path], name: str) -> int:
     attempts = [one for path in files or [injections.FILE] for one in injections.load_injections(path)]
-    engine = open_engine(load_settings().classifier, name)
+    engine = open_engine(load_settings(), name)
     tried = {engine.name: injections.try_on(engine, attempts)}
     for made in injections.tables(tried, f"{engine.name} {engine.version}"):
         show(made)

@@ -6,7 +6,8 @@ from services.classifier.worker import ClassifierWorker
 
 
 def _workers(context: Context) -> list[ClassifierWorker]:
-    return [ClassifierWorker(load_engine(context.settings.classifier.engine))]
+    settings = context.settings
+    return [ClassifierWorker(load_engine(settings.classifier, data_dir=settings.data_dir, zone=settings.zone))]
 
 
 SERVICE = Service("classifier", "names the outcome of each call", _workers)

@@ -45,7 +45,7 @@ class Classifying:
     def __init__(self, settings: Settings, *, engine: str, kinds: Sequence[str]) -> None:
         self._language = settings.language
         self._kinds = kinds
-        self._engine = open_engine(settings.classifier, engine)
+        self._engine = open_engine(settings, engine)
 
     def run(self, given: Sequence[str], *, as_lines: bool) -> int:
         """Classifies and prints what the arguments stand for; the exit code."""
@@ -95,19 +95,19 @@ class Classifying:
         return table
 
 
-def open_engine(settings: ClassifierSettings, engine: str = "") -> Classifier:
+def open_engine(settings: Settings, engine: str = "") -> Classifier:
     """The engine of the settings, or another one with the same settings.
 
     Raises:
         Misconfigured: There is no such engine, or it cannot be used.
     """
-    if not engine:
-        return load_engine(settings.engine)
-    try:
-        settings = ClassifierSettings.model_validate(settings.model_dump() | {"engine": engine})
-    except ValidationError as error:
-        raise WrongUse(f"--engine {engine}: {error.errors()[0]['msg']}") from error
-    return load_engine(settings.engine)
+    wanted = settings.classifier
+    if engine:
+        try:
+            wanted = ClassifierSettings.model_validate(wanted.model_dump() | {"engine": engine})
+        except ValidationError as error:
+            raise WrongUse(f"--engine {engine}: {error.errors()[0]['msg']}") from error
+    return load_engine(wanted, data_dir=settings.data_dir, zone=settings.zone)
 
 
 def _batches(inputs: Iterable[Input], size: int) -> Iterator[list[Input]]:

@@ -27,6 +27,7 @@ from services.classifier.lexicon import (
     RUDE,
     SPOKEN,
     THIRD_PARTY,
+    Lexicon,
     load_lexicon,
     sign_against,
     sign_of,
@@ -61,6 +62,11 @@ class EmbeddedEngine:
 
     def __init__(self, path: Path = DEFAULT_LEXICON) -> None:
         self._lexicon, self.version = load_lexicon(path)
+
+    @property
+    def lexicon(self) -> Lexicon:
+        """What it answers from."""
+        return self._lexicon
 
     def classify_many(self, transcripts: Sequence[Transcript]) -> list[Classification]:
         """See `Classifier.classify_many`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ringtrue.messages import Answer, Shown, Word
 from ringtrue.outcomes import BEHAVIOUR_NOT_CLASSIFIED, Outcome
@@ -39,6 +39,7 @@ class Classification:
         model: The model that answered; empty where none was asked.
         prompt: Version and hash of the prompt that it was asked with; empty where none was asked.
         shortened: The model was shown a part of the transcript only; None where none was asked.
+        waits: No model could be asked for too long; the call is to be classified again when one can.
     """
 
     acquisition: Answer
@@ -48,6 +49,7 @@ class Classification:
     model: str = ""
     prompt: str = ""
     shortened: bool | None = None
+    waits: bool = False
 
 
 class Classifier(Protocol):
@@ -60,6 +62,31 @@ class Classifier(Protocol):
 
     def classify_many(self, transcripts: Sequence[Transcript]) -> list[Classification]:
         """One classification per transcript, in their order."""
+        ...
+
+
+@runtime_checkable
+class AsksOutside(Protocol):
+    """What an engine has beside, when it asks something outside of this process, which may be away."""
+
+    #: Calls that it should be given at once, at most.
+    together: int
+
+    def start(self) -> None:
+        """Makes ready what it asks; otherwise the first call does.
+
+        Raises:
+            Away: It cannot be reached now.
+            Misconfigured: A setting is at fault.
+        """
+        ...
+
+    def is_back(self, transcript: Transcript) -> bool:
+        """Whether calls that it let go on can be classified now; if need be it tries with this one."""
+        ...
+
+    def close(self) -> None:
+        """Lets go of what it asks."""
         ...
 
 

@@ -25,9 +25,12 @@ class Breaker:
         failures: So many in a row open it.
         pause_s: For so long nothing is asked; then one request, and if that fails, another pause.
         clock: Seconds, never backwards.
+        name: Its name in metrics.
     """
 
-    def __init__(self, failures: int, pause_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, failures: int, pause_s: float, clock: Callable[[], float] = time.monotonic, *, name: str = "model"
+    ) -> None:
         self._most = failures
         self._pause_s = pause_s
         self._clock = clock
@@ -35,7 +38,8 @@ class Breaker:
         self._failures = 0
         self._reason = ""
         self._next_try_at: float | None = None  # while open
-        BREAKER_OPEN.set(0)
+        self._gauge = BREAKER_OPEN.labels(name)
+        self._gauge.set(0)
 
     @property
     def open(self) -> bool:
@@ -64,7 +68,7 @@ class Breaker:
         """The model answered."""
         with self._lock:
             was_open, self._next_try_at, self._failures = self._next_try_at is not None, None, 0
-            BREAKER_OPEN.set(0)
+            self._gauge.set(0)
         if was_open:
             _log.info("the model answers again")
 
@@ -80,6 +84,6 @@ class Breaker:
             opens = self._next_try_at is None and self._failures >= self._most
             if opens:
                 self._next_try_at = self._clock() + self._pause_s
-                BREAKER_OPEN.set(1)
+                self._gauge.set(1)
         if opens:
             _log.error("the model is left alone", failures=self._most, reason=reason, pause_s=self._pause_s)

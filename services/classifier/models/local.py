@@ -48,8 +48,8 @@ class LocalModel:
     name = "local"
 
     def __init__(self, model: str, *, device: str = "auto", batch: int = _BATCH) -> None:
-        self.model = model
         self._checkpoint = open_checkpoint(model, AutoModelForCausalLM, device)
+        self.model = self._checkpoint.name
         tokenizer, network = self._checkpoint.tokenizer, self._checkpoint.network
         self._ends = _ids_of(network.generation_config.eos_token_id) | _ids_of(tokenizer.eos_token_id)
         padding = tokenizer.pad_token_id

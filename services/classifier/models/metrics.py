@@ -10,4 +10,6 @@ REQUEST_SECONDS = Histogram(
 )
 CACHED = Counter("ringtrue_llm_cached_tokens", "Input tokens that a server had in its cache, or put there", ["how"])
 LIMITED = Counter("ringtrue_llm_limit_wait_seconds", "Time that requests waited for our own limits")
-BREAKER_OPEN = Gauge("ringtrue_llm_breaker_open", "1 while no model is asked because it failed too often in a row")
+BREAKER_OPEN = Gauge(
+    "ringtrue_llm_breaker_open", "1 while no model is asked because it failed too often in a row", ["breaker"]
+)

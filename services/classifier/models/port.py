@@ -59,7 +59,7 @@ class ChatModel(Protocol):
 
     #: "bedrock", "openai" or "local".
     name: str
-    #: As the settings name it.
+    #: As the settings name it; one in a folder with its revision, for answers hang on that.
     model: str
 
     def complete(self, request: Request) -> Completion:

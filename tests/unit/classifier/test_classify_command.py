@@ -203,7 +203,7 @@ class Observant:
 
 
 def test_facts_have_their_words_and_the_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(classifying, "load_engine", lambda _: Observant())
+    monkeypatch.setattr(classifying, "load_engine", lambda _, **__: Observant())
     (line,) = lines("je suis sa soeur")
     where = {"text": "suis sa", "start_word": 1, "end_word": 3}
     assert (line["engine"], line["model"], line["prompt"], line["behaviour"]) == ("observant", "m@1", "p-2", 0)

@@ -6,7 +6,6 @@ import pytest
 
 from ringtrue.errors import Misconfigured
 from services.classifier.arabizi import Transliterator, is_arabizi
-from services.classifier.engines import load_engine
 from services.classifier.lexicon import DEFAULT_LEXICON, load_lexicon
 from services.classifier.phrases import Phrase, PhraseBook, PhraseError
 from services.classifier.spelling import Speller, fold
@@ -128,12 +127,6 @@ def test_a_wrong_lexicon_says_what_is_wrong(tmp_path: Path, before: str, after: 
 def test_a_missing_lexicon_is_named(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match=r"none\.yaml: No such file"):
         load_lexicon(tmp_path / "none.yaml")
-
-
-def test_engines_are_known_by_name() -> None:
-    assert load_engine("embedded").name == "embedded"
-    with pytest.raises(Misconfigured, match=r"RINGTRUE_CLASSIFIER__ENGINE='oracle'.*allowed: embedded"):
-        load_engine("oracle")
 
 
 @pytest.mark.parametrize(

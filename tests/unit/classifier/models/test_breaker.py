@@ -17,7 +17,7 @@ def opened(clock: Time) -> Breaker:
 
 
 def gauge() -> float | None:
-    return REGISTRY.get_sample_value("ringtrue_llm_breaker_open")
+    return REGISTRY.get_sample_value("ringtrue_llm_breaker_open", {"breaker": "model"})
 
 
 def test_it_opens_after_so_many_failures_in_a_row() -> None:

@@ -1,0 +1,55 @@
+"""What is masked before words go to a model."""
+
+import pytest
+
+from services.classifier.models.redaction import MASK, masked
+
+
+def seen(text: str) -> str:
+    """A text as a model sees it; masked words are `*`."""
+    words = text.split()
+    left = masked(words)
+    assert len(left) == len(words)
+    return " ".join(left).replace(MASK, "*")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("appelez le 0612345678 merci", "appelez le * merci"),
+        ("appelez le 06 12 34 56 78 merci", "appelez le * * * * * merci"),
+        ("le 06.12.34.56.78 ou le +212612345678", "le * ou le *"),
+        ("le 06-12 34-56 78", "le * * *"),
+        ("dossier ND0522123456 ouvert", "dossier * ouvert"),
+        ("رقمي هو ٠٦١٢٣٤٥٦٧٨ شكرا", "رقمي هو * شكرا"),
+        ("c'est zéro six douze trente-quatre cinquante-six soixante-dix-huit voilà", "c'est * * * * * * voilà"),
+        ("zéro six un deux trois quatre cinq six sept huit", "* * * * * * * * * *"),
+        ("zero six twelve thirty four fifty six", "* * * * * * *"),
+        ("رقمي زيرو ستة عشرين تلاتين ربعين خمسين", "رقمي * * * * * *"),
+        ("le 06 douze 34 cinquante six 78", "le * * * * * *"),
+        ("écrivez à karim.alami@exemple.ma merci", "écrivez à * merci"),
+        ("karim point alami arobase exemple point ma merci", "* * * * * * * merci"),
+        ("à karim @ exemple.ma", "à * * *"),
+    ],
+)
+def test_long_numbers_and_addresses_are_masked_word_by_word(text: str, expected: str) -> None:
+    assert seen(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "à dix heures trente",
+        "demain à 14 h 30 au 12 rue des fleurs",
+        "le vingt trois novembre",
+        "le 23/11/2026 ou le 2026-11-24",
+        "dans deux ou trois jours",
+        "le code est 1234",
+        "j'ai un rendez-vous",
+        "il est sept heures et demie",
+        "arobase",
+        "",
+    ],
+)
+def test_what_tells_no_person_stays(text: str) -> None:
+    assert seen(text) == text
