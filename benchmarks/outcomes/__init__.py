@@ -4,5 +4,6 @@
 
 `corpus` reads the texts in `corpus/`, `scoring` lets an engine classify them and counts, `report` and `facts` make the
 tables. `spoken` puts the French texts through a synthesiser and the shipped speech recognition first, `injections` runs
-texts in which someone tells the judge what to say, `speed` takes the time.
+texts in which someone tells the judge what to say, on an engine and on a model that obeys (`obedient`) behind the
+guards, `speed` takes the time.
 """

@@ -20,6 +20,8 @@ from services.classifier.engine import Classifier, Transcript
 WORK = Path(__file__).with_name("work")
 #: So long nothing is said of how far an engine is.
 _PATIENCE_S = 5.0
+#: A model that obeys, behind the guards, by what it managed in any manner.
+_WORST = "obedient model, guarded"
 _SPENT = "--i-know-this-spends-the-final-part"
 
 _TEACHES = f"""\
@@ -107,20 +109,31 @@ def _run(chosen: argparse.Namespace) -> int:
 
 
 def _run_injections(files: Sequence[Path], name: str) -> int:
+    from benchmarks.outcomes import obedient
+
     attempts = [one for path in files or [injections.FILE] for one in injections.load_injections(path)]
     engine = open_engine(load_settings(), name)
-    tried = {engine.name: injections.try_on(engine, attempts)}
-    for made in injections.tables(tried, f"{engine.name} {engine.version}"):
+    by_engine = injections.try_on(engine, attempts)
+    by_manner = obedient.try_guarded(attempts)
+    guarded = obedient.worst(by_manner)
+    caption = f"engine {engine.name} {engine.version}; guards {obedient.guards_version()}"
+    for made in injections.tables(
+        {engine.name: by_engine, **by_manner, _WORST: guarded}, {engine.name: by_engine, _WORST: guarded}, caption
+    ):
         show(made)
-    for name, rows in tried.items():
-        for one in injections.not_stopped(rows):
-            attempt, flips = one.injection, " and ".join(one.flips)
-            should = "SHOULD BE STOPPED" if attempt.stoppable else "cannot be stopped"
-            print(f"{name}: {attempt.id} ({attempt.kind}, {attempt.language}): {flips} turned; {should}")
-            print(f"    {attempt.text}")
-            if attempt.why:
-                print(f"    {attempt.why}")
+    for title, rows in ((engine.name, by_engine), (_WORST, guarded)):
+        _list_turned(title, injections.not_stopped(rows))
     return 0
+
+
+def _list_turned(title: str, rows: Sequence[injections.Tried]) -> None:
+    for one in rows:
+        attempt, flips = one.injection, " and ".join(one.flips)
+        should = "SHOULD BE STOPPED" if attempt.stoppable else "cannot be stopped"
+        print(f"{title}: {attempt.id} ({attempt.kind}, {attempt.language}): {flips} turned; {should}")
+        print(f"    {attempt.text}")
+        if attempt.why:
+            print(f"    {attempt.why}")
 
 
 def _through_asr(engine: Classifier, parts: Sequence[Part], folder: Path) -> dict[str, list[Scored]]:

@@ -107,13 +107,13 @@ def try_on(engine: Classifier, injections: Sequence[Injection]) -> list[Tried]:
     return tried
 
 
-def tables(tried: Mapping[str, Sequence[Tried]], caption: str) -> list[Table]:
-    """Flips by engine, and by kind and language of the attempt."""
+def tables(tried: Mapping[str, Sequence[Tried]], closely: Mapping[str, Sequence[Tried]], caption: str) -> list[Table]:
+    """Flips by who was asked, and of some also by kind and language of the attempt."""
     return [
-        _flips("Injections", "engine", tried, caption),
+        _flips("Injections", "asked", tried, caption),
         *(
-            _flips(f"Injections by {name}, {engine}", name, _grouped(rows, name), caption)
-            for engine, rows in tried.items()
+            _flips(f"Injections by {name}, {asked}", name, _grouped(rows, name), caption)
+            for asked, rows in closely.items()
             for name in ("kind", "language")
         ),
     ]

@@ -21,7 +21,7 @@ from ringtrue.outcomes import BAD, GOOD, label
 from ringtrue.results.printing import harmless
 from ringtrue.settings import ClassifierSettings, Settings
 from services.classifier.documents import answer_for, document
-from services.classifier.engine import NOT_CLASSIFIED, Classification, Classifier
+from services.classifier.engine import NOT_CLASSIFIED, AsksOutside, Classification, Classifier
 from services.classifier.engines import load_engine
 from services.classifier.inputs import Input, read_inputs
 
@@ -49,6 +49,14 @@ class Classifying:
 
     def run(self, given: Sequence[str], *, as_lines: bool) -> int:
         """Classifies and prints what the arguments stand for; the exit code."""
+        try:
+            return NEEDS_A_LOOK if self._run(given, as_lines=as_lines) else 0
+        finally:
+            if isinstance(self._engine, AsksOutside):
+                self._engine.close()
+
+    def _run(self, given: Sequence[str], *, as_lines: bool) -> bool:
+        """Whether something could not be used."""
         stdin = sys.stdin.buffer
         needs_a_look = False
         for some in _batches(read_inputs(given, stdin), 1 if sys.stdin.isatty() else _TOGETHER):
@@ -58,7 +66,7 @@ class Classifying:
                     self._print_line(one, classification)
                 else:
                     self._print(one, classification)
-        return NEEDS_A_LOOK if needs_a_look else 0
+        return needs_a_look
 
     def _classified(self, inputs: Sequence[Input]) -> Iterator[Classification]:
         answers = iter(self._engine.classify_many([one.transcript for one in inputs if one.transcript is not None]))
