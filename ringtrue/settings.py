@@ -166,7 +166,8 @@ class ClassifierSettings(_Group):
     `redact_before_llm` masks numbers of six digits or more and e-mail addresses. Where the lexicon is sure of an
     outcome and the model says another, a person looks; with `model_overrules_lexicon` the model is believed, except on
     whether anyone was reached. While the model is away calls wait; with `give_up_after_s` only for so long, then they
-    go on as not classified until it is back.
+    go on as not classified until it is back. `cascade` asks the engine `cascade_to` only about calls of which the
+    embedded one is less sure than `cascade_margin`.
 
     The second block is of the models. `region` is Bedrock's and `endpoint` an address of one's own or of an
     OpenAI-compatible API; `api_key` goes to either, and without one Bedrock takes the credentials of AWS's own chain.
