@@ -22,6 +22,7 @@ from examples import synth
 from services.ingest.audio import quality
 from services.ingest.audio.decode import Recording, decode
 from services.ingest.audio.decoder_process import DecoderPool
+from services.ingest.audio.fingerprint import fingerprint
 from services.ingest.audio.hearing import Hearing, HearingSettings, hear_many
 from services.ingest.audio.levels import cell_levels
 from services.ingest.audio.segments import encode_flac, plan_segments
@@ -90,6 +91,7 @@ def _steps(sounds: Sequence[synth.Sound], seconds: int, detector: SpeechDetector
             for number in range(len(channels))
         ],
     )
+    timed("fingerprint", lambda: [fingerprint([channel], seconds * 1000) for channel in channels])
     timed(
         "segments",
         lambda: [

@@ -21,18 +21,21 @@ from typing import Self
 VERSION = 1
 FRAME_MS = 50
 BITS = 16
-#: Two minutes: the rest of a longer recording is not looked at.
-MOST_FRAMES = 2_400
+#: Frames overlap, so that the first four lie before the recording: its start is heard in them already. Frame n lies
+#: around 50 (n - 4) ms, and four more lie behind the end. Of a longer recording the first two minutes are looked at.
+EARLY_FRAMES = 4
+MOST_MS = 120_000
+MOST_FRAMES = MOST_MS // FRAME_MS + 2 * EARLY_FRAMES
 
-#: From here on two recordings hold the same sound. The same one re-encoded has 0.97 and more, different ones that are
-#: equally long at most 0.8 (benchmarks/fingerprints.py; docs/hearing.md has the table).
-SAME_AUDIO_SIMILARITY = 0.9
+#: From here on two recordings are taken to hold the same sound (benchmarks/fingerprints.py; docs/hearing.md has its
+#: table): the same one encoded in another way has 0.76 and more, different talk at most 0.52.
+SAME_AUDIO_SIMILARITY = 0.65
 
 #: What an encoder puts before and behind the sound, and a tool takes off: MP3 without its LAME tag 138 + 72 ms at
 #: 8 kHz, AAC 128 + 128.
 _MOST_PADDING_MS = 300
 #: A decoder may come late without the recording becoming longer (AMR 5 ms, Opus 6.5).
-_SLACK_MS = 100
+_SLACK_MS = FRAME_MS
 #: With less sound, or fewer clear bits, nothing can be said. A lone ring has some 45.
 _LEAST_MS, _LEAST_BITS = 1_000, 32
 #: What frames are shifted by goes into room that is free in each plane.
@@ -42,6 +45,7 @@ _STRIDE_BYTES = _STRIDE // 8
 _PLANES = 2 + 2 * BITS
 #: A factor that puts a plane into the place of each of the 16.
 _EVERY_PLANE = sum(1 << (place * _STRIDE) for place in range(BITS))
+_FIRST_PLANE = (1 << _STRIDE) - 1
 _HEAD_BYTES = 5
 
 
@@ -49,10 +53,10 @@ _HEAD_BYTES = 5
 class Match:
     """Where two recordings hold the same sound, and how alike it is.
 
-    `similarity` is 1 less the share of wrong bits, of those that are clear in both; in frames that sound in one
-    recording alone all are wrong. `offset_ms` is by how much later the sound lies in the second recording.
-    `compared_ms` is how much sound was compared, from `start_ms` to `end_ms` in the first recording, and from
-    `other_start_ms` to `other_end_ms` in the second.
+    `similarity` is a share of bits: of those that are clear in the recording that has fewer, and of all in frames that
+    sound in one recording alone, those that are clear in both and equal. `offset_ms` is by how much later the sound
+    lies in the second recording. `compared_ms` is how much sound was compared, from `start_ms` to `end_ms` in the first
+    recording, and from `other_start_ms` to `other_end_ms` in the second.
     """
 
     similarity: float
@@ -66,7 +70,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """What a fingerprint's bytes hold; bit n of a plane belongs to the frame around n times 50 ms.
+    """What a fingerprint's bytes hold; bit n of a plane belongs to frame n.
 
     `heard` are the frames that rise above what may be noise, `sounding` the louder ones among them. `clear` and
     `rising` are 16 planes, one above the other, `_STRIDE` bits each.
@@ -94,10 +98,30 @@ class Fingerprint:
         stacked = (b"".join(plane.ljust(_STRIDE_BYTES, b"\0") for plane in planes) for planes in (clear, rising))
         return cls(duration_ms, *(int.from_bytes(data, "little") for data in (heard, sounding, *stacked)))
 
+    @classmethod
+    def read(cls, data: bytes) -> Self:
+        """Of its bytes, which must be of this version.
+
+        Raises:
+            ValueError: They are no whole fingerprint.
+        """
+        _, duration_ms = _head(data)
+        size = _PLANES * _STRIDE_BYTES
+        inflating = zlib.decompressobj()
+        try:
+            body = inflating.decompress(data[_HEAD_BYTES:], size + 1)
+        except zlib.error as error:
+            raise ValueError(f"a fingerprint is damaged: {error}") from error
+        if len(body) != size or not inflating.eof or inflating.unused_data:
+            raise ValueError(f"a fingerprint is damaged: it does not hold {size} bytes")
+        places = (0, 1, 2, 2 + BITS, _PLANES)
+        planes = (body[first * _STRIDE_BYTES : end * _STRIDE_BYTES] for first, end in pairwise(places))
+        return cls(duration_ms, *(int.from_bytes(plane, "little") for plane in planes))
+
     def __bytes__(self) -> bytes:
         planes = ((self.heard, 1), (self.sounding, 1), (self.clear, BITS), (self.rising, BITS))
         body = b"".join(value.to_bytes(count * _STRIDE_BYTES, "little") for value, count in planes)
-        return bytes([VERSION]) + self.duration_ms.to_bytes(_HEAD_BYTES - 1, "big") + zlib.compress(body, 9)
+        return bytes([VERSION]) + self.duration_ms.to_bytes(_HEAD_BYTES - 1, "big") + zlib.compress(body)
 
 
 def compare(first: bytes, second: bytes, least_similarity: float = SAME_AUDIO_SIMILARITY) -> Match | None:
@@ -151,29 +175,44 @@ def _compared(first: bytes, second: bytes) -> Match | None:
 def _laid_over(one: Fingerprint, other: Fingerprint, moved: int) -> Match | None:
     """The match when the sound lies so many frames later in the other recording; None with too little to compare."""
     left, right = max(moved, 0), max(-moved, 0)
-    heard = one.heard << left & other.heard << right
-    either = one.sounding << left | other.sounding << right
-    if min(one.duration_ms, other.duration_ms) >= MOST_FRAMES * FRAME_MS:
-        # Both go on behind what was looked at: there nothing is known of one of them.
-        either &= (1 << MOST_FRAMES) - 1 & -1 << max(left, right)
-    both = either & heard
+    known = _FIRST_PLANE
+    if min(one.duration_ms, other.duration_ms) >= MOST_MS:
+        # Both go on behind what was looked at, where nothing is known of the one that was moved less.
+        known = (1 << MOST_FRAMES - 2 * EARLY_FRAMES) - 1
+    one_clear, other_clear = one.clear << left & known * _EVERY_PLANE, other.clear << right & known * _EVERY_PLANE
+    clear, heard = one_clear & other_clear, one.heard << left & other.heard << right
+    either = (one.sounding << left | other.sounding << right) & known
+    both = either & heard | _in_any_plane(clear)
     compared_ms = both.bit_count() * FRAME_MS
-    tested = one.clear << left & other.clear << right & both * _EVERY_PLANE
-    bits = tested.bit_count()
-    if compared_ms < _LEAST_MS or bits < _LEAST_BITS:
+    fewer = min(one_clear.bit_count(), other_clear.bit_count())
+    if compared_ms < _LEAST_MS or fewer < _LEAST_BITS:
         return None
+    equal = (clear & ~(one.rising << left ^ other.rising << right)).bit_count()
     alone = BITS * (either & ~heard).bit_count()
-    wrong = ((one.rising << left ^ other.rising << right) & tested).bit_count() + alone
-    start, end = (both & -both).bit_length() - 1, both.bit_length()
+    frames = (both & -both).bit_length() - 1, both.bit_length()
+    start_ms, end_ms = (_within((frame - left) * FRAME_MS, one) for frame in frames)
+    other_start_ms, other_end_ms = (_within((frame - right) * FRAME_MS, other) for frame in frames)
     return Match(
-        similarity=1 - wrong / (bits + alone),
+        similarity=equal / (fewer + alone),
         offset_ms=moved * FRAME_MS,
         compared_ms=compared_ms,
-        start_ms=(start - left) * FRAME_MS,
-        end_ms=min((end - left) * FRAME_MS, one.duration_ms),
-        other_start_ms=(start - right) * FRAME_MS,
-        other_end_ms=min((end - right) * FRAME_MS, other.duration_ms),
+        start_ms=start_ms,
+        end_ms=end_ms,
+        other_start_ms=other_start_ms,
+        other_end_ms=other_end_ms,
     )
+
+
+def _in_any_plane(stacked: int) -> int:
+    """The frames that have a bit in any of the 16 planes."""
+    for planes in (8, 4, 2, 1):
+        stacked |= stacked >> planes * _STRIDE
+    return stacked & _FIRST_PLANE
+
+
+def _within(ms: int, recording: Fingerprint) -> int:
+    """A frame's time in the recording."""
+    return min(max(0, ms - EARLY_FRAMES * FRAME_MS), recording.duration_ms)
 
 
 def _head(data: bytes) -> tuple[int, int]:
@@ -183,17 +222,5 @@ def _head(data: bytes) -> tuple[int, int]:
     return data[0], int.from_bytes(data[1:_HEAD_BYTES], "big")
 
 
-@lru_cache(maxsize=64)
-def _read(data: bytes) -> Fingerprint:
-    """What a fingerprint of this version holds. A call is compared with several others, one after the other."""
-    size = _PLANES * _STRIDE_BYTES
-    inflating = zlib.decompressobj()
-    try:
-        body = inflating.decompress(data[_HEAD_BYTES:], size + 1)
-    except zlib.error as error:
-        raise ValueError(f"a fingerprint is damaged: {error}") from error
-    if len(body) != size or not inflating.eof or inflating.unused_data:
-        raise ValueError(f"a fingerprint holds {len(body)} bytes where {size} belong")
-    places = (0, 1, 2, 2 + BITS, _PLANES)
-    planes = (body[first * _STRIDE_BYTES : end * _STRIDE_BYTES] for first, end in pairwise(places))
-    return Fingerprint(_head(data)[1], *(int.from_bytes(plane, "little") for plane in planes))
+#: A call is compared with several others, one after the other.
+_read = lru_cache(maxsize=64)(Fingerprint.read)

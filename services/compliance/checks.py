@@ -50,8 +50,7 @@ class Check:
 
 def _same_audio(scene: Scene, rules: Ruleset, words: Words) -> Iterable[Suspicion]:
     for one, other in combinations(scene.attempts, 2):
-        a, b = one.facts.fingerprint, other.facts.fingerprint
-        match = fingerprint.compare(a, b, rules.same_audio_similarity) if a and b else None
+        match = _alike(one, other, rules.same_audio_similarity)
         if match is None:
             continue
         yield Suspicion(
@@ -71,6 +70,14 @@ def _same_audio(scene: Scene, rules: Ruleset, words: Words) -> Iterable[Suspicio
             # phone is off is the same each time, and so may be a call that only rings.
             certain=_talked(one) and _talked(other),
         )
+
+
+def _alike(one: Call, other: Call, least_similarity: float) -> fingerprint.Match | None:
+    a, b = one.facts.fingerprint, other.facts.fingerprint
+    try:
+        return fingerprint.compare(a, b, least_similarity) if a and b else None
+    except ValueError:
+        return None  # a damaged one is no reason to stop judging
 
 
 def _talked(call: Call) -> bool:

@@ -2,7 +2,8 @@
 
 `hear_many` takes several recordings at once because the speech network wants many channels side by side. A channel that
 is a copy of the other is heard once (`channels`). Rings are taken from the channel in which they are most and surest;
-what is left out of the parts is decided for each channel by itself. How a channel sounds is told beside (`quality`).
+what is left out of the parts is decided for each channel by itself. How a channel sounds is told beside (`quality`),
+and what the recording is known by again (`fingerprint`).
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,7 @@ from ringtrue.messages import Heard, Tone
 from services.ingest.audio import channels as legs
 from services.ingest.audio import quality
 from services.ingest.audio.decode import WARNINGS, Recording
+from services.ingest.audio.fingerprint import fingerprint
 from services.ingest.audio.levels import Levels, cell_levels, cells_of
 from services.ingest.audio.resample import Samples, resampled
 from services.ingest.audio.segments import MOST_SEGMENT_MS, Span, encode_flac, plan_segments
@@ -183,6 +185,7 @@ def _hearing(
         called_channel=called,
         swapped=swapped,
         sounds=sounds,
+        fingerprint=fingerprint(channels, recording.duration_ms),
     )
     return Hearing(
         heard=heard,

@@ -24,7 +24,7 @@ def the_same_sound(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fingerprints are the same sound when their bytes are; what real ones tell is tested where they are made."""
 
     def compare(a: bytes, b: bytes, least_similarity: float) -> fingerprint.Match | None:
-        assert least_similarity == 0.9
+        assert least_similarity == RULES.same_audio_similarity
         if a != b:
             return None
         return fingerprint.Match(
@@ -60,6 +60,11 @@ def test_one_recording_for_two_attempts_warns_and_cites_both() -> None:
     assert warned.evidence[0].fact == "même son que bucket/13:00 à 97 %"
     assert warned.reason == "audio_used_twice"
     assert evaluation.verdict == judged(an_order(), *THREE).verdict == "compliant"
+
+
+def test_a_damaged_fingerprint_stops_nothing() -> None:
+    calls = [a_call(start, fingerprint=b"no") for start in ("09:00", "11:00", "13:00")]
+    assert judged(an_order(), *calls).warnings == ()
 
 
 @pytest.mark.usefixtures("the_same_sound")

@@ -35,7 +35,7 @@ OPEN: dict[str, Any] = {"status": "failed", "rings": None, "voicemail": None}
 #: A sound of its own for each call.
 A_SOUND = {
     at(clock): bytes(Fingerprint.of(30_000, b"\xff" * 20, b"\xff" * 20, [b"\xff" * 20] * 16, [rising * 20] * 16))
-    for clock, rising in (("09:00", b"\x11"), ("11:00", b"\x66"), ("13:00", b"\x00"))
+    for clock, rising in (("09:00", b"\x0f"), ("11:00", b"\x33"), ("13:00", b"\x55"))
 }
 ASKING = changed(
     required_phrases={"ACQUISITION": ("service technique",)}, forbidden_phrases={"ACQUISITION": ("tant pis",)}
