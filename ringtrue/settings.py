@@ -176,6 +176,8 @@ class ClassifierSettings(_Group):
     """
 
     engine: Literal["embedded", "bedrock", "openai", "local", "cascade"] = "embedded"
+    cascade_to: Literal["bedrock", "openai", "local"] = "openai"
+    cascade_margin: Annotated[float, Field(ge=0, le=1)] = 0.8
     model: str = ""
     prompt_language: Annotated[str, Field(pattern=r"^[a-z]{2,8}$")] = "auto"
     prompts: Path | None = None

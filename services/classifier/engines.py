@@ -45,7 +45,11 @@ def load_engine(settings: ClassifierSettings, *, data_dir: Path, zone: ZoneInfo)
         case "bedrock" | "openai" | "local":
             return _language_model(settings.engine, settings, data_dir, zone)
         case "cascade":
-            raise Misconfigured("RINGTRUE_CLASSIFIER__ENGINE='cascade': this version has none yet")
+            from services.classifier.cascade import CascadeEngine
+
+            behind = settings.model_copy(update={"engine": settings.cascade_to})
+            second = load_engine(behind, data_dir=data_dir, zone=zone)
+            return CascadeEngine(EmbeddedEngine(), second, settings.cascade_margin)
 
 
 def _is_of_sequences(model: str) -> bool:

@@ -16,4 +16,9 @@ DOUBTED = Counter("ringtrue_llm_answers_doubted", "Answers that our own checks l
 TOKENS = Counter("ringtrue_llm_tokens", "Tokens, as servers counted them", ["direction"])
 COST = Counter("ringtrue_llm_cost", "What completions cost, in the currency of the price settings")
 BUDGET_LEFT = Gauge("ringtrue_llm_budget_left", "What is left for today, in the same currency; +Inf without a budget")
+CASCADE = Counter(
+    "ringtrue_classifier_cascade_calls",
+    "Calls by who answered them: embedded (nothing was asked), or asked of the language model",
+    ["by"],
+)
 UNUSABLE_IN_A_ROW = Gauge("ringtrue_llm_unusable_in_a_row", "Answers in a row that cannot be used")
