@@ -21,7 +21,7 @@ from ringtrue.messages import Answer, Shown, Span
 from ringtrue.outcomes import BAD, BEHAVIOUR_NOT_CLASSIFIED, GOOD, NOBODY_REACHED, Outcome
 from services.classifier.embedded import EmbeddedEngine
 from services.classifier.engine import NOT_CLASSIFIED, Classification, Transcript
-from services.classifier.lexicon import BEGINNING, COMPANION, FINAL, GREETING, OPENING
+from services.classifier.lexicon import COMPANION, FINAL, GREETING, OPENING
 from services.classifier.metrics import DOUBTED
 from services.classifier.models.answer import Given, Stretch
 from services.classifier.models.document import Document
@@ -106,7 +106,7 @@ class Guards:
 
 def _contradiction(outcome: Outcome, reading: Reading) -> str:
     """Why an outcome cannot be right; empty where it may be."""
-    announced = reading.of(FINAL, OPENING, BEGINNING)
+    announced = reading.of(FINAL, OPENING)
     if outcome == Outcome.SILENCE:
         channels = Counter(channel for channel, _ in reading.spoken)
         if reading.different > _STRAY_WORDS or sum(words >= _TALK_ON_CHANNEL for words in channels.values()) > 1:

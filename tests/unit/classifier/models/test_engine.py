@@ -17,12 +17,14 @@ from ringtrue.settings import ClassifierSettings
 from services.classifier.embedded import EmbeddedEngine
 from services.classifier.engine import AsksOutside, Classification
 from services.classifier.engines import load_engine
+from services.classifier.models import engine as engine_module
 from services.classifier.models.budget import Prices
 from services.classifier.models.engine import LanguageModelEngine, Options
 from services.classifier.models.port import NoAnswer, Request
 from tests.unit.classifier.models.scripted import Says, Scripted, answer, call, words_of
 from tests.unit.classifier.models.stub import Reply, Stub
 
+LEXICAL = EmbeddedEngine()
 ZONE = ZoneInfo("Africa/Casablanca")
 AT_HOME = "oui bonjour monsieur l'immeuble bleu près de la mosquée"
 
@@ -58,6 +60,12 @@ class Engines:
         )
         self._stack.enter_context(closing(made))
         return made
+
+
+@pytest.fixture(autouse=True)
+def _one_lexicon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading it takes longer than most of these tests."""
+    monkeypatch.setattr(engine_module, "EmbeddedEngine", lambda: LEXICAL)
 
 
 @pytest.fixture
@@ -107,7 +115,7 @@ def test_one_request_gives_both_answers_behaviour_and_facts(engines: Engines) ->
 def test_calls_of_a_few_words_are_answered_by_the_lexicon_and_never_reach_a_model(engines: Engines, text: str) -> None:
     model = Scripted(AssertionError("it was asked"))
     made = engines.make(model).classify_many([call(text)])
-    assert made == EmbeddedEngine().classify_many([call(text)])
+    assert made == LEXICAL.classify_many([call(text)])
     assert (made[0].model, made[0].prompt, made[0].shortened, model.asked) == ("", "", None, [])
 
 

@@ -70,8 +70,9 @@ def test_an_answer_is_the_clearer_the_more_stands_behind_it() -> None:
 
 
 LONG_TALK = (
-    "bonjour monsieur alors voilà mon cousin habite au troisième étage près de la pharmacie et le voisin garde son "
-    "vélo devant notre entrée depuis des années sans jamais rien demander à personne dans tout ce quartier tranquille"
+    "bonjour monsieur alors voilà mon cousin peint des bateaux bleus sur de grandes feuilles et le chat du boulanger "
+    "dort dessus chaque fois pendant que les enfants cherchent leurs billes sous la table ronde avec la lampe "
+    "verte et des photos de montagnes blanches"
 )
 
 
