@@ -92,7 +92,7 @@ def main(orders: int) -> None:
         "Reading manifests",
         caption,
         words,
-        ("file MB", "orders", "refused", "s", "rows/s", "memory MB", "unpacking MB"),
+        ("file MB", "orders", "refused", "s", "CPU s", "rows/CPU s", "memory MB", "unpacking MB"),
     )
     registered = table(
         "Registering through the embedded log",
