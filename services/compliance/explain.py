@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from ringtrue.outcomes import Language
-from services.compliance.rules import RULES, rules_hash
+from services.compliance.checks import CHECKS
+from services.compliance.in_force import rules_hash
+from services.compliance.rules import RULES
 from services.compliance.ruleset import PhraseLists, Ruleset
-from services.compliance.words import clock, hours
+from services.compliance.words import Words, clock, hours
 
 _HEAD: dict[Language, str] = {
     "fr": "Règles en vigueur {hash} (fuseau horaire {zone})",
@@ -78,6 +80,9 @@ def explain_rules(rules: Ruleset, language: Language) -> str:
         told = _RULES[language][rule.name] if rule.in_force(rules) else _OFF[language]
         text = told.format(**values).strip()
         lines.append(f"{rule.name} (v{rule.version}): {text}")
+    words = Words(rules, language)
+    counting = (check for check in CHECKS if check.name in rules.checks_that_count)
+    lines += [f"{check.name} (v{check.version}): {words.passed(check.name)}." for check in counting]
     return "\n".join(lines)
 
 

@@ -49,8 +49,13 @@ def _acquisition_code(code: int) -> int:
     return code
 
 
-def _fingerprint(packed: bytes) -> bytes:
-    fingerprint.compare(packed, packed)  # says when it is none
+def _readable(packed: bytes | None) -> bytes | None:
+    """None for a damaged fingerprint, as the service takes it."""
+    try:
+        if packed is not None:
+            fingerprint.compare(packed, packed)
+    except ValueError:
+        return None
     return packed
 
 
@@ -117,7 +122,7 @@ class FactsLine(BaseModel):
     duration_ms: Annotated[_Integer, Field(ge=0)] | None = None
     rings: tuple[tuple[_Integer, _Integer], ...] | None = None
     busy_tone: StrictBool | None = None
-    fingerprint: Annotated[Base64Bytes, AfterValidator(_fingerprint)] | None = None
+    fingerprint: Annotated[Base64Bytes | None, AfterValidator(_readable)] = None
     models: str | None = None
 
     def facts(self, name: str, zone: ZoneInfo, *, with_transcript: bool = True) -> CallFacts:

@@ -14,8 +14,8 @@ from ringtrue.messages import Finding, HourCount, Order
 from ringtrue.outcomes import Language
 from ringtrue.results.cases import Case
 from services.compliance import coverage
+from services.compliance.in_force import rules_hash
 from services.compliance.known_calls import KnownCalls
-from services.compliance.rules import rules_hash
 from services.compliance.ruleset import Ruleset
 from services.compliance.verdict import Knowledge, evaluate, has_a_say
 

@@ -17,8 +17,8 @@ from ringtrue.streaming.topics import CALLS_WANTED, ORDERS_VERDICTS, READ_BY, st
 from ringtrue.streaming.worker import Worker
 from services.compliance import coverage
 from services.compliance.attempts import may_be_attempt
+from services.compliance.in_force import rules_hash
 from services.compliance.pending import waiting_for
-from services.compliance.rules import rules_hash
 from services.compliance.ruleset import Ruleset
 from services.compliance.state import JudgedOrder, PendingOrder
 from services.compliance.verdict import Evaluation, Knowledge, evaluate, pending

@@ -9,12 +9,10 @@ each `min_gap` or more after the one before.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from ringtrue.digest import digest
 from ringtrue.messages import Finding, Order
 from ringtrue.outcomes import Outcome
 from services.compliance.attempts import Call, Scene, Truth
@@ -176,14 +174,6 @@ RULES: tuple[Rule, ...] = (
     Rule("required_phrases", 2, required_phrases, ("required_phrases",), optional=True),
     Rule("forbidden_phrases", 2, forbidden_phrases, ("forbidden_phrases",), optional=True),
 )
-
-
-def rules_hash(rules: Ruleset) -> str:
-    """Identifies the rules in force: equal for equal parameters and versions, on any machine."""
-    versions = {rule.name: rule.version for rule in RULES if rule.in_force(rules)}
-    settings = rules.model_dump(mode="json", exclude={rule.name for rule in RULES if not rule.in_force(rules)})
-    in_force = {"versions": versions, **settings}
-    return digest(json.dumps(in_force, sort_keys=True).encode())
 
 
 def judge(rule: Rule, scenes: Sequence[Scene], rules: Ruleset) -> Result:

@@ -28,6 +28,9 @@ from services.ingest.audio.tones import Tones, find_tones
 #: is 10 dB weaker.
 _LIKE_VOICES, _BESIDE_CELLS, _ALONE_DB, _NOTHING_DBFS = ("voicemail", "other", "dtmf", "cng"), 6, 10.0, -200.0
 
+#: What is said of a file that ends too soon, and how sure a count is at most of which the rest may be missing.
+_BROKEN_OFF, _UNSURE = frozenset({"truncated", "damaged"}), 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class HearingSettings:
@@ -170,7 +173,7 @@ def _hearing(
         channels=recording.source_channels,
         rings=best.rings,
         ring_count=best.ring_count,
-        ring_confidence=best.ring_confidence,
+        ring_confidence=_confidence(best, recording),
         voicemail_tone=best.voicemail_tone,
         last_ring_end_ms=best.last_ring_end_ms,
         tones=best.other,
@@ -196,6 +199,16 @@ def _hearing(
         tones=tuple(tones),
         speech=tuple(speech),
         tone_channel=tone_channel,
+    )
+
+
+def _confidence(tones: Tones, recording: Recording) -> float | None:
+    """How sure the ring count is: of a file that broke off nobody knows what came after, and that accuses nobody."""
+    broke_off = not _BROKEN_OFF.isdisjoint(recording.warnings)
+    return (
+        min(tones.ring_confidence, _UNSURE)
+        if broke_off and tones.ring_confidence is not None
+        else tones.ring_confidence
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from ringtrue import fingerprint
 from ringtrue.messages import CallFacts, Finding
+from services.compliance.explain import explain_rules
 from services.compliance.ruleset import Ruleset
 from services.compliance.verdict import Evaluation
 from tests.unit.compliance.cases import RULES, a_call, an_order, changed, finding, judged, results
@@ -60,6 +61,32 @@ def test_one_recording_for_two_attempts_warns_and_cites_both() -> None:
     assert warned.evidence[0].fact == "même son que bucket/13:00 à 97 %"
     assert warned.reason == "audio_used_twice"
     assert evaluation.verdict == judged(an_order(), *THREE).verdict == "compliant"
+
+
+@pytest.mark.usefixtures("the_same_sound")
+def test_of_many_calls_that_sound_alike_a_bounded_number_is_cited() -> None:
+    calls = [a_call(f"{8 + n // 60:02}:{n % 60:02}", fingerprint=b"a") for n in range(120)]
+    warned = warnings(judged(an_order(), *calls))["same_audio"]
+    assert len(warned.evidence) == 50
+    counted = judged(
+        an_order(),
+        *(replace(call, fingerprint=b"%d" % n) for n, call in enumerate(calls)),
+        rules=counting("same_audio"),
+    )
+    assert results(counted)["same_audio"] == "undetermined evidence_unknown"
+
+
+@pytest.mark.parametrize(
+    ("check", "call"),
+    [("recording_length", a_call("09:00", ended="09:05")), ("start_times", a_call("09:00", ended="08:00"))],
+)
+def test_what_a_machine_may_have_done_is_only_to_be_reviewed_when_it_counts(check: str, call: CallFacts) -> None:
+    assert judged(an_order(), call, *THREE[1:], rules=counting(check)).verdict == "to_review"
+
+
+def test_the_rules_in_force_name_the_checks_that_count() -> None:
+    assert "early_hang_up (v1): Aucun raccrochage avant 5 tonalités." in explain_rules(counting("early_hang_up"), "fr")
+    assert "early_hang_up" not in explain_rules(RULES, "fr")
 
 
 def test_a_damaged_fingerprint_stops_nothing() -> None:

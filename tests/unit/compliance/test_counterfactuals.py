@@ -271,11 +271,10 @@ def test_a_further_call_and_one_that_becomes_known_are_in_order_by_every_check(c
 
 
 def test_a_call_that_a_check_fails_by_left_out() -> None:
-    long = replace(in_order(a_call("10:00")), ended_at_ms=at("10:05"))
-    calls = [*map(in_order, THREE), long]
-    assert told(an_order(), *calls, rules=changed(checks_that_count=("recording_length",))) == [
-        "compliant: sans l'appel de 10:00"
-    ]
+    hung_up = replace(in_order(a_call("10:00", rings=3)), duration_ms=13_000)
+    calls = [*map(in_order, THREE), hung_up]
+    changes = told(an_order(), *calls, rules=changed(checks_that_count=("early_hang_up",)))
+    assert "compliant: sans l'appel de 10:00" in changes
 
 
 def test_what_only_a_check_asks_for_and_is_not_known_is_named() -> None:

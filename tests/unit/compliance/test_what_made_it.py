@@ -67,3 +67,7 @@ def test_layouts_are_named_by_their_content() -> None:
     assert len(shipped.hash) == 16
     others = Layouts.model_validate({**shipped.model_dump(), "date_forms": ("%d.%m.%Y",)})
     assert others.hash != shipped.hash
+
+
+def test_recordings_of_others_in_the_same_hours_are_no_input() -> None:
+    assert inputs(*THREE, knowledge=Knowledge(registered=9)) == inputs(*THREE, knowledge=Knowledge(registered=10))

@@ -124,6 +124,14 @@ def test_what_was_odd_about_a_file_is_said_in_words(detector: SpeechDetector) ->
     assert [("ends before" in warning) for warning in hearing.heard.warnings] == [True]
 
 
+def test_a_count_is_unsure_when_the_file_broke_off(detector: SpeechDetector) -> None:
+    whole = synth.encoded(synth.ringback(6), "ulaw")
+    cut = hear(decode(whole[: len(whole) // 2], "call"), SETTINGS, detector).heard
+    assert cut.ring_count is not None
+    assert cut.ring_count < 6
+    assert cut.ring_confidence == 0.5
+
+
 def test_a_segment_length_that_would_not_fit_a_message_is_refused() -> None:
     with pytest.raises(ValueError, match=r"60000.*27000"):
         HearingSettings(max_segment_ms=60_000)
