@@ -89,6 +89,8 @@ class Speller:
         self._apart = {fold(word)[0]: fold(meant) for word, meant in written_apart.items()}
         self._arabizi = Transliterator(sorted((word for word in self._known if _ARABIC.search(word)), key=_plainest))
         self._remembered = lru_cache(_REMEMBERED)(self._tokens)
+        #: A word cannot be mended to one that is shorter by more than a letter.
+        self._longest = 1 + max(map(len, self._mendable), default=0)
         self._near: dict[str, set[str]] = defaultdict(set)
         for word in self._mendable:
             if len(word) >= _MENDABLE - 1:
@@ -126,7 +128,7 @@ class Speller:
         return [self._mended(token)]
 
     def _mended(self, token: str) -> str:
-        if len(token) < _MENDABLE or token in self._known:
+        if not _MENDABLE <= len(token) <= self._longest or token in self._known:
             return token
         forms = _with_one_letter_less(token) | {token}
         near = {word for form in forms for word in self._near.get(form, ()) if _differs_by_one_letter(token, word)}

@@ -85,6 +85,10 @@ def test_a_long_word_is_mended_only_towards_the_one_word_that_is_near() -> None:
     assert speller.tokens("pis") == fold("pis")
 
 
+def test_a_word_longer_than_any_is_left_alone_whatever_its_length() -> None:
+    assert Speller([], ["maison"], {}).tokens("ab" * 50_000) == ["ab" * 50_000]
+
+
 def test_words_written_together_are_read_apart() -> None:
     speller = Speller([], ["دار"], {"jai": "j'ai"})
     assert speller.tokens("jai") == ["j", "ai"]
