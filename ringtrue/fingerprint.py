@@ -155,6 +155,14 @@ def compare(first: bytes, second: bytes, least_similarity: float = SAME_AUDIO_SI
     return match if match and match.similarity >= least_similarity else None
 
 
+def is_readable(data: bytes) -> bool:
+    """Whether it is a whole fingerprint of this version, which `compare` can tell something of."""
+    try:
+        return _head(data)[0] == VERSION and bool(_read(data))
+    except ValueError:
+        return False
+
+
 def _compared(first: bytes, second: bytes) -> Match | None:
     """The best match at any place that an encoder may have moved the sound to; of equals the least moved one."""
     versions_and_lengths = _head(first), _head(second)

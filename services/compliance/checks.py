@@ -80,11 +80,14 @@ def _same_audio(scene: Scene, rules: Ruleset, words: Words) -> Iterable[Suspicio
 
 
 def _alike(one: Call, other: Call, least_similarity: float) -> fingerprint.Match | None:
-    a, b = one.facts.fingerprint, other.facts.fingerprint
-    try:
-        return fingerprint.compare(a, b, least_similarity) if a and b else None
-    except ValueError:
-        return None  # a damaged one is no reason to stop judging
+    a, b = _sound(one), _sound(other)
+    return fingerprint.compare(a, b, least_similarity) if a and b else None
+
+
+def _sound(call: Call) -> bytes | None:
+    """The fingerprint, unless it is damaged or of another version: that is no reason to stop judging."""
+    made = call.facts.fingerprint
+    return made if made is not None and fingerprint.is_readable(made) else None
 
 
 def _talked(call: Call) -> bool:
@@ -152,7 +155,7 @@ CHECKS: tuple[Check, ...] = (
         1,
         "audio_used_twice",
         _same_audio,
-        lambda call: call.facts.fingerprint is not None and call.outcome is not None,
+        lambda call: _sound(call) is not None and call.outcome is not None,
         ("same_audio_similarity",),
     ),
     Check(

@@ -51,12 +51,7 @@ def _acquisition_code(code: int) -> int:
 
 def _readable(packed: bytes | None) -> bytes | None:
     """None for a damaged fingerprint, as the service takes it."""
-    try:
-        if packed is not None:
-            fingerprint.compare(packed, packed)
-    except ValueError:
-        return None
-    return packed
+    return packed if packed is not None and fingerprint.is_readable(packed) else None
 
 
 _Moment = Annotated[datetime | None, PlainValidator(_moment)]

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from operator import attrgetter
+from typing import Any
 
 from ringtrue.messages import Answer, CallFacts, Failure, HourCount, Span
 
@@ -62,7 +63,7 @@ class KnownCalls:
             return True
         calls = self._of.setdefault(call.client_number, {})
         known = calls.get(call.call_id)
-        if known is None or _by_start(call.started_at_ms) < _by_start(marshal.loads(known)[0][_START]):  # noqa: S302
+        if known is None or _by_start(call.started_at_ms) < _by_start(_loaded(known)[0][_START]):
             calls[call.call_id] = _packed(call)
         return known is None
 
@@ -90,6 +91,10 @@ def _packed(call: CallFacts) -> bytes:
     )
 
 
+def _loaded(packed: bytes) -> Any:
+    return marshal.loads(packed)  # noqa: S302 - packed by this process, and nobody else has had it
+
+
 def _packed_answer(answer: Answer) -> tuple[int, float, tuple[_Packed, ...]]:
     return answer.outcome, answer.score, _packed_spans(answer.cited)
 
@@ -99,7 +104,7 @@ def _packed_spans(spans: tuple[Span, ...]) -> tuple[_Packed, ...]:
 
 
 def _unpacked(client_number: str, call_id: str, packed: bytes) -> CallFacts:
-    plain, failure, acquisition, sav, rings = marshal.loads(packed)  # noqa: S302 - nobody else has had it
+    plain, failure, acquisition, sav, rings = _loaded(packed)
     return CallFacts(
         client_number=client_number,
         call_id=call_id,

@@ -39,6 +39,7 @@ def the_same_sound(monkeypatch: pytest.MonkeyPatch) -> None:
         )
 
     monkeypatch.setattr(fingerprint, "compare", compare)
+    monkeypatch.setattr(fingerprint, "is_readable", lambda _: True)
 
 
 def counting(name: str) -> Ruleset:
@@ -92,6 +93,8 @@ def test_the_rules_in_force_name_the_checks_that_count() -> None:
 def test_a_damaged_fingerprint_stops_nothing() -> None:
     calls = [a_call(start, fingerprint=b"no") for start in ("09:00", "11:00", "13:00")]
     assert judged(an_order(), *calls).warnings == ()
+    counted = judged(an_order(), *calls, rules=counting("same_audio"))
+    assert results(counted)["same_audio"] == "undetermined evidence_unknown"
 
 
 @pytest.mark.usefixtures("the_same_sound")
