@@ -22,7 +22,7 @@ from botocore.session import get_session
 from ringtrue.errors import Away, Misconfigured
 from services.classifier.models.limits import Limits
 from services.classifier.models.metrics import CACHED
-from services.classifier.models.port import Completion, NoAnswer, Request
+from services.classifier.models.port import Completion, NoAnswer, Request, tokens
 from services.classifier.models.remote import CANNED, Refused, RemoteModel, Spoilt, Structured
 from services.classifier.models.wire import PREFIX, Wire, said
 
@@ -189,8 +189,8 @@ class BedrockModel(RemoteModel):
     def _completion(self, answer: dict[str, Any]) -> tuple[Completion, int]:
         try:
             reason, usage = str(answer["stopReason"]), answer["usage"]
-            read, written = (int(usage.get(f"cache{how}InputTokens") or 0) for how in ("Read", "Write"))
-            fresh, output = int(usage["inputTokens"]), int(usage["outputTokens"])
+            read, written = (tokens(usage.get(f"cache{how}InputTokens") or 0) for how in ("Read", "Write"))
+            fresh, output = tokens(usage["inputTokens"]), tokens(usage["outputTokens"])
             blocks = answer["output"]["message"]["content"]
             text = "".join(str(block["text"]) for block in blocks if "text" in block)
             router = answer.get("trace", {}).get("promptRouter", {})

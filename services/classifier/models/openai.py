@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from ringtrue.errors import Away, Misconfigured
 from services.classifier.models.limits import Limits
-from services.classifier.models.port import Completion, NoAnswer, Request
+from services.classifier.models.port import Completion, NoAnswer, Request, tokens
 from services.classifier.models.remote import CANNED, Refused, RemoteModel, Spoilt, Structured
 from services.classifier.models.wire import PREFIX, Answer, Wire, said
 
@@ -163,8 +163,8 @@ class OpenAIModel(RemoteModel):
             usage = document.get("usage") or {}
             completion = Completion(
                 text=message.get("content") or "",
-                input_tokens=int(usage.get("prompt_tokens") or 0),
-                output_tokens=int(usage.get("completion_tokens") or 0),
+                input_tokens=tokens(usage.get("prompt_tokens") or 0),
+                output_tokens=tokens(usage.get("completion_tokens") or 0),
                 model=str(document.get("model") or self.model),
             )
             refusal = message.get("refusal")

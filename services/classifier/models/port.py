@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+#: More than any request has: what a server that counts so says is nonsense.
+_MOST_TOKENS = 10**9
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -75,3 +78,14 @@ class ChatModel(Protocol):
     def close(self) -> None:
         """Lets go of connections and threads; it is not used again."""
         ...
+
+
+def tokens(counted: object) -> int:
+    """A count of tokens as a server tells it.
+
+    Raises:
+        ValueError: It is no number that a request can have.
+    """
+    if isinstance(counted, bool) or not isinstance(counted, int | float) or not 0 <= counted <= _MOST_TOKENS:
+        raise ValueError(f"{counted!r} tokens")
+    return int(counted)

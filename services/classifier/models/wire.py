@@ -82,7 +82,11 @@ class Wire:
             self.where = address(url)
             self._manager = _manager(url, _trust(ca_file))
         except ValueError as error:
-            raise Misconfigured(f"{PREFIX}ENDPOINT={url!r}: {error}; http(s)://HOST[:PORT]/PATH is expected") from error
+            # What stands before the host or behind the path may be a secret.
+            shown = url.split("@")[-1].split("?")[0]
+            raise Misconfigured(
+                f"{PREFIX}ENDPOINT={shown!r}: {error}; http(s)://HOST[:PORT]/PATH is expected"
+            ) from error
         self._timeout_s = timeout_s
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
