@@ -164,15 +164,20 @@ def schema() -> dict[str, Any]:
     }
 
 
-def read_structured(text: str, document: Document) -> Given:
+def read_structured(text: str, document: Document, *, was_kept: bool = False) -> Given:
     """Reads the structured form; a fence of Markdown around it makes no difference.
+
+    Args:
+        text: The answer.
+        document: What was asked about.
+        was_kept: It was read before, and is kept without its quotes.
 
     Raises:
         Unusable: It is anything else, cites what does not stand there, or contradicts itself.
     """
     answer = _parsed(text)
     cited = {
-        name: tuple(_stretch(citation, document) for citation in getattr(answer, name))
+        name: tuple(_stretch(citation, document, was_kept=was_kept) for citation in getattr(answer, name))
         for name in _Answer.model_fields
         if name.endswith("_words")
     }
@@ -243,12 +248,14 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def _stretch(citation: _Citation, document: Document) -> Stretch:
+def _stretch(citation: _Citation, document: Document, *, was_kept: bool) -> Stretch:
     first, last = citation.first, citation.last
     if not document.holds(first, min(last, first + _CITED_WORDS)):
         raise Unusable("cites words that are not there")
     if last - first >= _CITED_WORDS:
         raise Unusable("cites too much at once")
+    if citation.quote is None and not was_kept:
+        raise Unusable("cites without the words")
     if citation.quote is not None and _plain(citation.quote) != _plain(document.quoted(first, last)):
         raise Unusable("cites other words than stand there")
     return Stretch(first, last)

@@ -109,7 +109,8 @@ class Asking:
         had = dict[bytes, Had]()
         for key, kept in self._cache.get(asked).items():
             try:
-                had[key] = Had(asked[key].prompt.read(kept.text, asked[key].document), "cache", kept.model)
+                given = asked[key].prompt.read(kept.text, asked[key].document, was_kept=True)
+                had[key] = Had(given, "cache", kept.model)
             except Unusable:
                 _log.warning("an answer in the cache cannot be read any more", model=kept.model)
         none = Had(None, "none", self.model)

@@ -73,14 +73,23 @@ def make_document(words: Sequence[Word], kept: Sequence[int], *, redact: bool) -
         kept: The numbers of those to show, in rising order.
         redact: Masks long numbers and e-mail addresses.
     """
-    texts = [word.text for word in words]
-    texts = [_clean(text) for text in (masked(texts) if redact else texts)]
+    texts = [_clean(text) for text in (_masked(words) if redact else [word.text for word in words])]
     shown = {place: texts[place] for place in kept}
     call: dict[str, Any] = {"words_in_call": len(words)}
     if len(kept) < len(words):
         call["left_out"] = list(_gaps(kept, len(words)))
     call["turns"] = list(_turns(words, shown))
     return Document(tuple(words), shown, _json({"call": call}))
+
+
+def _masked(words: Sequence[Word]) -> list[str]:
+    """The words, each speaker's masked by themselves: what the other says in between does not end a number."""
+    texts = [word.text for word in words]
+    for channel in {word.channel for word in words}:
+        places = [place for place, word in enumerate(words) if word.channel == channel]
+        for place, text in zip(places, masked([texts[place] for place in places]), strict=True):
+            texts[place] = text
+    return texts
 
 
 def with_note(document: Document, note: str) -> str:

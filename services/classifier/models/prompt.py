@@ -114,13 +114,13 @@ class Prompt:
         """A request that is known to be good."""
         return self._request(self._examples[0][0])
 
-    def read(self, text: str, document: Document) -> Given:
-        """Reads an answer.
+    def read(self, text: str, document: Document, *, was_kept: bool = False) -> Given:
+        """Reads an answer, one of the model or one that `kept` made.
 
         Raises:
             Unusable: It is none.
         """
-        return read_plain(text) if self._plain else read_structured(text, document)
+        return read_plain(text) if self._plain else read_structured(text, document, was_kept=was_kept)
 
     def kept(self, text: str) -> str:
         """An answer that was read as it may be kept: without words of the call."""

@@ -48,6 +48,7 @@ class _Spoken(BaseModel):
     tens: _Words
     ten: _Words
     joints: _Words
+    said_between: _Words
     at: _Words
     dots: _Words
 
@@ -65,6 +66,8 @@ def _numbers(words: Sequence[str]) -> set[int]:
     hidden, run, digits, after_tens = set[int](), list[int](), 0, False
     for place, word in enumerate([*words, ""]):
         held = _digits(word, after_tens)
+        if held is None and run and _is_said_between(word):
+            continue
         if held is None:
             if digits >= _LONG_DIGITS:
                 hidden.update(run)
@@ -97,6 +100,11 @@ def _digits(word: str, after_tens: bool) -> int | None:
             return None
         after_tens = _ends_with_tens(part)
     return digits
+
+
+def _is_said_between(word: str) -> bool:
+    parts = fold(word)
+    return bool(parts) and _SPOKEN.said_between.issuperset(parts)
 
 
 def _ends_with_tens(word: str) -> bool:

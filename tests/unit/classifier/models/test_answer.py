@@ -74,11 +74,15 @@ def test_a_fence_of_markdown_and_white_space_make_no_difference() -> None:
 
 
 def test_a_quote_may_differ_in_case_apostrophes_and_commas_only() -> None:
-    for quote in ("Je suis pas, à la maison!", "je suis pas à la maison", None):
+    for quote in ("Je suis pas, à la maison!", "je suis pas à la maison"):
         words = [{"first": 7, "last": 12, "quote": quote}]
         assert read_structured(changed(sav_words=words), DOCUMENT).sav == Outcome.ABSENT
     words = [{"first": 7, "last": 12, "quote": "je suis à la maison"}]
     assert refused(changed(sav_words=words)) == "cites other words than stand there"
+
+
+def test_who_cites_must_quote() -> None:
+    assert refused(changed(sav_words=[{"first": 7, "last": 12}])) == "cites without the words"
 
 
 @pytest.mark.parametrize(
@@ -248,5 +252,6 @@ def test_what_is_kept_of_an_answer_holds_no_word_of_the_call_and_reads_the_same(
     kept = without_quotes(changed(reason_words=[cited(WORDS, "pas à la maison")]))
     assert "maison" not in kept
     assert "quote" not in kept
-    read = read_structured(kept, DOCUMENT)
+    assert refused(kept) == "cites without the words"
+    read = read_structured(kept, DOCUMENT, was_kept=True)
     assert (read.sav, read.reason) == (Outcome.ABSENT, Stretch(9, 12))

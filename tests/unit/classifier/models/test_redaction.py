@@ -2,6 +2,8 @@
 
 import pytest
 
+from ringtrue.messages import Word
+from services.classifier.models.document import make_document
 from services.classifier.models.redaction import MASK, masked
 
 
@@ -53,3 +55,20 @@ def test_long_numbers_and_addresses_are_masked_word_by_word(text: str, expected:
 )
 def test_what_tells_no_person_stays(text: str) -> None:
     assert seen(text) == text
+
+
+def test_what_is_said_between_the_digits_of_a_number_does_not_end_it() -> None:
+    said = ["06", "12", "euh", "34", "oui", "d'accord", "56", "78"]
+    assert [word for word in masked(said) if word != MASK] == ["euh", "oui", "d'accord"]
+    assert masked(["oui", "six", "oui", "douze"]) == ["oui", "six", "oui", "douze"]
+
+
+def test_each_speaker_is_masked_by_himself() -> None:
+    numbers, other = ["06", "12", "34", "56", "78"], ["votre", "numéro", "c'est", "quoi", "déjà"]
+    words = [
+        Word(text=text, start_ms=100 * place, end_ms=100 * place + 90, confidence=1.0, channel=place % 2)
+        for place, text in enumerate(text for pair in zip(numbers, other, strict=True) for text in pair)
+    ]
+    shown = make_document(words, range(len(words)), redact=True).shown
+    assert [shown[place] for place in range(0, 10, 2)] == [MASK] * 5
+    assert [shown[place] for place in range(1, 10, 2)] == other
