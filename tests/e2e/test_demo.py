@@ -30,6 +30,17 @@ def test_the_demo_prints_one_document_with_the_verdicts_that_the_samples_were_ma
     evidence = [piece for order in document["orders"] for finding in order["findings"] for piece in finding["evidence"]]
     assert {"call_id", "start_ms", "end_ms"} <= evidence[0].keys()
     assert any(piece["start_ms"] is not None for piece in evidence)
+    # These samples are made of one sound each, and one was hung up while it rang: from the recording to the warning.
+    assert {
+        order["order"]: [odd["rule"] for odd in order["warnings"]] for order in document["orders"] if order["warnings"]
+    } == {
+        "CMD-240001": ["same_audio"],
+        "CMD-240002": ["same_audio"],
+        "CMD-240003": ["early_hang_up"],
+        "VUL-530011": ["same_audio"],
+    }
+    hashes = ("rules_hash", "layouts_hash", "models_hash", "inputs_hash")
+    assert all(len(order[name]) == 16 for order in document["orders"] for name in hashes)
     assert len(document["failed"]) == 4
     reports = {path.name for path in (tmp_path / "demo" / "reports").iterdir()}
     layouts = ("ACQUISITION_ADSL", "ACQUISITION_VULA", "SAV_ADSL", "SAV_VULA")
