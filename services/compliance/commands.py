@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ringtrue.settings import load_settings
-from services.compliance.explain import explain_rules
+from services.compliance.rules_shown import explain_rules
 from services.compliance.ruleset import load_ruleset
 
 # What `judge` and `explain` need is imported where it is used: `rules` must load without the database's modules.

@@ -12,12 +12,12 @@ from ringtrue.results.cases import Case
 from ringtrue.results.facts import find_facts
 from ringtrue.results.queries import Story, recordings_between, stories
 from ringtrue.settings import Settings
-from services.compliance.counterfactuals import would_change
+from services.compliance.counterfactuals.search import would_change
+from services.compliance.counterfactuals.trial import VERDICTS, Counterfactual
+from services.compliance.counterfactuals.words import SUPPOSED
 from services.compliance.facts_line import FactsLine
 from services.compliance.rules import Result, lacks_calls
 from services.compliance.ruleset import Ruleset, load_ruleset
-from services.compliance.supposed_words import SUPPOSED
-from services.compliance.trial import VERDICTS, Counterfactual
 from services.compliance.verdict import Knowledge, evaluate
 
 

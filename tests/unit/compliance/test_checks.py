@@ -6,7 +6,7 @@ import pytest
 
 from ringtrue import fingerprint
 from ringtrue.messages import CallFacts, Finding
-from services.compliance.explain import explain_rules
+from services.compliance.rules_shown import explain_rules
 from services.compliance.ruleset import Ruleset
 from services.compliance.verdict import Evaluation
 from tests.unit.compliance.cases import RULES, a_call, an_order, changed, finding, judged, results

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from ringtrue.fingerprint import Fingerprint
 from ringtrue.messages import CallFacts, Order
 from ringtrue.outcomes import Language
-from services.compliance.counterfactuals import would_change
-from services.compliance.hypothetical import Given, in_order
-from services.compliance.placing import stretches
+from services.compliance.counterfactuals.hypothetical import Given, in_order
+from services.compliance.counterfactuals.placing import stretches
+from services.compliance.counterfactuals.search import would_change
+from services.compliance.counterfactuals.trial import Counterfactual
+from services.compliance.counterfactuals.words import SUPPOSED
 from services.compliance.ruleset import Ruleset
-from services.compliance.supposed_words import SUPPOSED
-from services.compliance.trial import Counterfactual
 from services.compliance.verdict import Knowledge, evaluate
 from tests.unit.compliance import naive
 from tests.unit.compliance.cases import COMPLETE, RULES, a_call, an_order, at, changed

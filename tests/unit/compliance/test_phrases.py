@@ -7,9 +7,9 @@ import yaml
 
 from ringtrue.errors import Misconfigured
 from ringtrue.messages import Evidence
-from services.compliance.explain import explain_rules
 from services.compliance.in_force import rules_hash
 from services.compliance.phrases import found_in
+from services.compliance.rules_shown import explain_rules
 from services.compliance.ruleset import DEFAULT_RULES, load_ruleset
 from tests.unit.compliance.cases import CITED, RULES, a_call, an_order, changed, finding, judged, results
 

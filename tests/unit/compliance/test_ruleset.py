@@ -7,9 +7,9 @@ import yaml
 
 from ringtrue.errors import Misconfigured
 from ringtrue.outcomes import LANGUAGES, Language
-from services.compliance.explain import explain_rules
 from services.compliance.in_force import rules_hash
 from services.compliance.rules import RULES as TABLE
+from services.compliance.rules_shown import explain_rules
 from services.compliance.ruleset import DEFAULT_RULES, load_ruleset
 from tests.unit.compliance.cases import RULES, changed
 

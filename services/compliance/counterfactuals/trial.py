@@ -9,12 +9,12 @@ from itertools import combinations, islice, product
 
 from ringtrue.outcomes import Language
 from services.compliance.attempts import Call
-from services.compliance.hypothetical import Given, Way, adding, starting
-from services.compliance.placing import good_times, stretches
+from services.compliance.counterfactuals.hypothetical import Given, Way, adding, starting
+from services.compliance.counterfactuals.placing import good_times, stretches
+from services.compliance.counterfactuals.suppositions import Supposition, Suppositions
+from services.compliance.counterfactuals.words import Teller
 from services.compliance.rules import declared_unreachable
 from services.compliance.ruleset import Ruleset
-from services.compliance.supposed_words import Teller
-from services.compliance.suppositions import Supposition, Suppositions
 from services.compliance.verdict import evaluate
 
 #: The verdicts that an order can come to, the better ones first.

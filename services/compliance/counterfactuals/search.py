@@ -19,11 +19,11 @@ from ringtrue.messages import CallFacts, Order
 from ringtrue.outcomes import Language
 from services.compliance.attempts import Truth
 from services.compliance.checks import CHECKS
-from services.compliance.hypothetical import Given, knowing_all_calls, starting
+from services.compliance.counterfactuals.hypothetical import Given, knowing_all_calls, starting
+from services.compliance.counterfactuals.suppositions import Supposition
+from services.compliance.counterfactuals.trial import VERDICTS, Counterfactual, Trial
 from services.compliance.rules import Result, lacks_calls
 from services.compliance.ruleset import Ruleset
-from services.compliance.suppositions import Supposition
-from services.compliance.trial import VERDICTS, Counterfactual, Trial
 from services.compliance.verdict import Knowledge, has_a_say
 
 _CHECKS = frozenset(check.name for check in CHECKS)

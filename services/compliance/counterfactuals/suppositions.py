@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from ringtrue.messages import Answer, CallFacts
 from ringtrue.outcomes import BAD, CODES, GOOD, NOBODY_REACHED, Outcome
 from services.compliance.attempts import Call, Truth, read_calls
-from services.compliance.hypothetical import (
+from services.compliance.counterfactuals.hypothetical import (
     Edit,
     Given,
     Way,
@@ -44,7 +44,7 @@ class Supposition:
         kind: What is changed, as a code.
         about: The very fact: of one fact only one thing can be supposed at a time.
         ways: What its words leave open: each must lead to the same verdict.
-        phrase: Its words, by their name in `supposed_words`.
+        phrase: Its words, by their name in `words`.
         call: The call that the words name.
         values: What else the words hold.
     """

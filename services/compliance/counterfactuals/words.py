@@ -9,7 +9,7 @@ from ringtrue import times
 from ringtrue.messages import Order
 from ringtrue.outcomes import Language
 from services.compliance.attempts import Call
-from services.compliance.placing import Stretch
+from services.compliance.counterfactuals.placing import Stretch
 from services.compliance.ruleset import Ruleset
 from services.compliance.words import Words
 
