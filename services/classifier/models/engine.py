@@ -113,6 +113,7 @@ class LanguageModelEngine:
         self._rules = key_of(self._prompts.version, self._guards.version, shown).hex()[:12]
         self.version = f"{model} {self._rules}"
         self._threads: ThreadPoolExecutor | None = None
+        self._unfinished: dict[bytes, Had] = {}
 
     def start(self) -> None:
         """See `AsksOutside`. Where calls do not wait for ever, neither does the start."""
@@ -148,9 +149,11 @@ class LanguageModelEngine:
             return True
         unopened = self._opened()
         asked = self._asked(transcript)
-        if asked is not None:
-            self._answers({asked.key: asked}, unopened)
-        return not self._outage.lasts
+        if asked is None:
+            return True  # the lexicon answers it
+        # Who else asks the same model may have ended the outage; and one that refuses this call is there, too.
+        _, away = self._answers({asked.key: asked}, unopened)
+        return away is None
 
     def _opened(self) -> Away | None:
         """Makes the model ready; why it cannot be now."""
@@ -178,12 +181,15 @@ class LanguageModelEngine:
     def _answers(self, asked: Mapping[bytes, Asked], unopened: Away | None) -> tuple[dict[bytes, Had], Away | None]:
         """What is known, and what the model says of the rest; and why the rest of that has no answer."""
         had = self._asking.known(asked)
+        had |= {key: one for key, one in self._unfinished.items() if key in asked}
         rest = [one for key, one in asked.items() if key not in had]
         away = unopened if unopened is not None and rest else self._ask_side_by_side(rest, had)
-        if any(one.source == "model" for one in had.values()):
+        if any(one.source == "model" for one in had.values()) or (rest and away is None):
             self._outage.ended()
         if away is not None:
             self._outage.goes_on()
+        # A small cache may not hold a batch; what was had of one that is begun again is not paid again.
+        self._unfinished = {} if away is None else had
         return had, away
 
     def _ask_side_by_side(self, asked: Sequence[Asked], had: dict[bytes, Had]) -> Away | None:

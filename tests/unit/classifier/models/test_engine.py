@@ -279,6 +279,47 @@ def test_with_a_time_limit_calls_go_on_without_an_answer_until_the_model_is_back
     assert [one.waits for one in engine.classify_many(calls)] == [False, False, False]
 
 
+def test_a_call_that_waits_is_taken_up_again_when_another_process_had_its_answer(engines: Engines) -> None:
+    away = engines.make(Scripted(Away("no route to the model")), give_up_after_s=1)
+    with pytest.raises(Away):
+        away.classify_many([call(AT_HOME)])
+    engines.clock.now_ms += 2000
+    assert [one.waits for one in away.classify_many([call(AT_HOME)])] == [True]
+    engines.make(Scripted(about)).classify_many([call(AT_HOME)])
+    assert away.is_back(call(AT_HOME))
+    assert away.is_back(call("allô allô"))
+
+
+def test_a_model_that_refuses_a_call_is_there_and_is_not_asked_about_it_for_ever(engines: Engines) -> None:
+    model = Scripted(Away("no route to the model"))
+    engine = engines.make(model, give_up_after_s=1)
+    with pytest.raises(Away):
+        engine.classify_many([call(AT_HOME)])
+    engines.clock.now_ms += 60_000
+    model.says(NoAnswer("stopped: content_filter"))
+    assert engine.is_back(call(AT_HOME))
+    assert [one.waits for one in engine.classify_many([call(AT_HOME)])] == [False]
+
+
+def test_a_batch_that_is_interrupted_is_not_paid_again_without_a_cache(engines: Engines) -> None:
+    answers = 0
+
+    def now_and_then(request: Request) -> Says:
+        nonlocal answers
+        answers += 1
+        return about(request) if answers % 2 else Away("wait for our own limits")
+
+    model = Scripted(now_and_then)
+    engine = engines.make(model, cache_entries=0, concurrency=1)
+    calls = [call(text) for text in texts(4)]
+    for _ in range(3):
+        with pytest.raises(Away):
+            engine.classify_many(calls)
+        engines.clock.now_ms += 60_000
+    assert plain_outcomes(engine.classify_many(calls)) == [(4, 4, 1)] * 4
+    assert len(model.asked) == 7
+
+
 def test_a_model_that_is_away_at_the_start_is_waited_for_unless_calls_go_on_without(engines: Engines) -> None:
     def closed(_: Request) -> Scripted:
         raise Away("no route to the model")
