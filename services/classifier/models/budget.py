@@ -20,7 +20,7 @@ from ringtrue.errors import Away, Misconfigured
 from ringtrue.times import local_day, local_iso, now_ms, to_utc_ms
 from services.classifier.metrics import BUDGET_LEFT, COST, TOKENS
 from services.classifier.models.limits import estimate
-from services.classifier.models.port import NoAnswer, Request
+from services.classifier.models.port import NoAnswer, Request, TooLate
 from services.classifier.models.store import Store
 
 _MILLION: Final = 1_000_000
@@ -109,7 +109,7 @@ class Budget:
         try:
             try:
                 yield bill
-            except NoAnswer:
+            except (NoAnswer, TooLate):
                 self._count(bill)
                 raise
             self._count(bill)

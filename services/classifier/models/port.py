@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ringtrue.errors import Away
+
 #: More than any request has: what a server that counts so says is nonsense.
 _MOST_TOKENS = 10**9
 
@@ -78,6 +80,10 @@ class ChatModel(Protocol):
     def close(self) -> None:
         """Lets go of connections and threads; it is not used again."""
         ...
+
+
+class TooLate(Away):
+    """The model was asked, and no answer came in time: it may have cost as much as one."""
 
 
 def tokens(counted: object) -> int:

@@ -26,6 +26,7 @@ import urllib3
 
 from ringtrue.errors import Away, Misconfigured
 from services.classifier.models.metrics import REQUEST_SECONDS, REQUESTS
+from services.classifier.models.port import TooLate
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -54,6 +55,10 @@ class Unreachable(Away):
     def __init__(self, message: str, *, lasting: bool = False) -> None:
         super().__init__(message)
         self.lasting = lasting
+
+
+class _Late(Unreachable, TooLate):
+    """No answer in time, to a request that was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +142,7 @@ class Wire:
 
     def _unreachable(self, error: urllib3.exceptions.HTTPError, late: bool) -> Unreachable:
         if late:
-            return Unreachable(f"{self.where} did not answer within {self._timeout_s:g} s ({PREFIX}TIMEOUT_S)")
+            return _Late(f"{self.where} did not answer within {self._timeout_s:g} s ({PREFIX}TIMEOUT_S)")
         cause = error.original_error if isinstance(error, urllib3.exceptions.ProxyError) else error
         words = f"{self.where} cannot be reached: {_CONNECTION.sub('', str(error))}"
         if isinstance(cause, urllib3.exceptions.SSLError):

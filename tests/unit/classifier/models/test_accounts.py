@@ -17,7 +17,7 @@ from ringtrue.times import to_utc_ms
 from services.classifier.models.budget import Budget, Prices
 from services.classifier.models.cache import Cache, Kept, key_of
 from services.classifier.models.outage import Outage
-from services.classifier.models.port import NoAnswer, Request
+from services.classifier.models.port import NoAnswer, Request, TooLate
 from services.classifier.models.store import Store
 
 ZONE = ZoneInfo("Africa/Casablanca")
@@ -170,6 +170,16 @@ def test_what_a_request_did_not_use_may_be_spent_by_others(store: Store) -> None
     for _ in range(9):
         spend(frugal, output_tokens=1)
     assert frugal.spent() == pytest.approx(9 * 0.00011)
+
+
+def test_a_request_without_an_answer_in_time_is_counted_as_what_it_may_have_cost(store: Store) -> None:
+    late = budget(store, 0.0025, Clock())
+    with pytest.raises(TooLate), late.reserved(REQUEST):
+        raise TooLate("no answer within 30 s")
+    assert late.spent() == pytest.approx(0.0011)
+    with pytest.raises(Away), late.reserved(REQUEST):
+        raise Away("no route to the model")
+    assert late.spent() == pytest.approx(0.0011)
 
 
 def test_requests_on_their_way_hold_what_they_may_cost(store: Store) -> None:

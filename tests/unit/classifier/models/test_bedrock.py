@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY
 
 from ringtrue.errors import Away, Misconfigured
 from services.classifier.models.bedrock import BedrockModel
-from services.classifier.models.port import Completion, NoAnswer
+from services.classifier.models.port import Completion, NoAnswer, TooLate
 from services.classifier.models.remote import CANNED
 from tests.unit.classifier.models.stub import REQUEST, Asked, Break, Drip, Hang, Reply, Stub, serving
 
@@ -223,7 +223,7 @@ def test_garbage_gets_one_more_try_and_then_there_is_no_answer(stub: Stub, model
 def test_a_server_that_takes_too_long_is_away(stub: Stub, trouble: Hang | Drip) -> None:
     stub.always = trouble
     model = made(stub, timeout_s=0.15)
-    with pytest.raises(Away, match=r"did not answer within 0\.15 s \(RINGTRUE_CLASSIFIER__TIMEOUT_S\)"):
+    with pytest.raises(TooLate, match=r"did not answer within 0\.15 s \(RINGTRUE_CLASSIFIER__TIMEOUT_S\)"):
         model.complete(REQUEST)
     assert len(stub.asked) == 1
 

@@ -6,7 +6,7 @@ import pytest
 
 from ringtrue.errors import Away, Misconfigured
 from services.classifier.models.openai import OpenAIModel
-from services.classifier.models.port import Completion, NoAnswer
+from services.classifier.models.port import Completion, NoAnswer, TooLate
 from services.classifier.models.remote import CANNED
 from tests.unit.classifier.models.clock import Time
 from tests.unit.classifier.models.stub import REQUEST, Break, Drip, Hang, Reply, Stub
@@ -171,7 +171,7 @@ def test_garbage_gets_one_more_try_and_then_there_is_no_answer(stub: Stub, model
 @pytest.mark.parametrize("trouble", [Hang(), Drip(), Drip(head=True)], ids=str)
 def test_a_server_that_takes_too_long_is_away(stub: Stub, clock: Time, trouble: Hang | Drip) -> None:
     stub.always = trouble
-    with pytest.raises(Away, match=r"did not answer within 0\.15 s"):
+    with pytest.raises(TooLate, match=r"did not answer within 0\.15 s"):
         made(stub, clock, timeout_s=0.15).complete(REQUEST)
 
 
