@@ -24,7 +24,7 @@ class Breaker:
     Args:
         failures: So many in a row open it.
         pause_s: For so long nothing is asked; then one request, and if that fails, another pause.
-        clock: Seconds, never backwards.
+        clock: Seconds.
         name: Its name in metrics.
     """
 
@@ -56,6 +56,8 @@ class Breaker:
             if self._next_try_at is None:
                 return
             now = self._clock()
+            # A clock that was set back makes nobody wait for longer than a pause.
+            self._next_try_at = min(self._next_try_at, now + self._pause_s)
             if now < self._next_try_at:
                 raise Away(
                     f"the model failed {self._failures} times in a row, the last time because {self._reason}; "

@@ -34,6 +34,16 @@ def test_it_opens_after_so_many_failures_in_a_row() -> None:
         breaker.check()
 
 
+def test_a_clock_that_is_set_back_makes_nobody_wait_for_longer_than_a_pause() -> None:
+    clock = Time()
+    breaker = opened(clock)
+    clock.now_s -= 3000
+    with pytest.raises(Away, match="again in 60 s"):
+        breaker.check()
+    clock.now_s += 60
+    breaker.check()
+
+
 def test_after_the_pause_one_request_tries_and_the_others_wait_for_it() -> None:
     clock = Time()
     breaker = opened(clock)
